@@ -1,0 +1,4 @@
+//! Server connections: who may borrow them, and when one may be used again.
+
+pub mod replies;
+pub mod statement;
