@@ -10,7 +10,12 @@
 //! * [`console`]: the administrator's SHOW and PAUSE.
 //! * [`telemetry`]: logs and metrics.
 //! * [`config`]: files and environment to settings.
-//! * [`app`]: listeners, workers, signals, reload: all that lives long.
 
+pub mod auth;
+pub mod config;
+pub mod console;
+pub mod policy;
 pub mod pool;
+pub mod session;
+pub mod telemetry;
 pub mod wire;

@@ -169,7 +169,11 @@ impl Replies {
                 self.phase = Phase::Unsynced;
             }
         }
-        self.expected.push_back(Expected { kind, delivery, noted: note.is_some() });
+        self.expected.push_back(Expected {
+            kind,
+            delivery,
+            noted: note.is_some(),
+        });
         self.notes.extend(note);
         None
     }
@@ -251,9 +255,8 @@ impl Replies {
         self.ignored_syncs = 0;
         match self.front() {
             Some(Kind::Query | Kind::FunctionCall | Kind::Sync) => Ok(self.pop()),
-            Some(Kind::Bind | Kind::Close | Kind::Describe | Kind::Execute | Kind::Parse) | None => {
-                self.unexpected(Tag::ReadyForQuery)
-            }
+            Some(Kind::Bind | Kind::Close | Kind::Describe | Kind::Execute | Kind::Parse)
+            | None => self.unexpected(Tag::ReadyForQuery),
         }
     }
 
@@ -335,14 +338,20 @@ impl Replies {
     }
 
     fn answer(&mut self, kind: Kind, tag: Tag) -> Result<Action, Unexpected> {
-        if self.front() == Some(kind) { Ok(self.pop()) } else { self.unexpected(tag) }
+        if self.front() == Some(kind) {
+            Ok(self.pop())
+        } else {
+            self.unexpected(tag)
+        }
     }
 
     /// A message that is one of several in the answer to the front.
     fn within(&self, front: Option<Kind>, tag: Tag) -> Result<Action, Unexpected> {
         let answers = match front {
             Some(Kind::Query) => true,
-            Some(Kind::Execute) => !matches!(tag, Tag::ParameterDescription | Tag::FunctionCallResponse),
+            Some(Kind::Execute) => {
+                !matches!(tag, Tag::ParameterDescription | Tag::FunctionCallResponse)
+            }
             Some(Kind::Describe) => tag == Tag::ParameterDescription,
             Some(Kind::FunctionCall) => tag == Tag::FunctionCallResponse,
             Some(Kind::Bind | Kind::Close | Kind::Parse | Kind::Sync) | None => false,
@@ -375,7 +384,11 @@ impl Replies {
     /// were sent before the client could know. Anything else under way is an error to it.
     fn copy_in(&mut self) {
         self.copy = Copy::In;
-        while self.expected.get(1).is_some_and(|next| next.kind == Kind::Sync) {
+        while self
+            .expected
+            .get(1)
+            .is_some_and(|next| next.kind == Kind::Sync)
+        {
             self.expected.remove(1);
             self.ignored_syncs += 1;
             self.phase = Phase::Unsynced;

@@ -51,7 +51,10 @@ impl Statements {
     ///
     /// `context` is what changes the meaning of the text: search_path, role.
     pub fn intern(&self, parse_rest: &[u8], context: &str, leaves_state: bool) -> Arc<Statement> {
-        let content = Content { context: context.into(), parse_rest: parse_rest.into() };
+        let content = Content {
+            context: context.into(),
+            parse_rest: parse_rest.into(),
+        };
         // A panic while the lock was held leaves a map that is at worst short of an entry.
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(statement) = known.get(&content).and_then(Weak::upgrade) {
@@ -62,15 +65,22 @@ impl Statements {
         }
         let id = NEXT_ID.fetch_add(1, Ordering::Relaxed);
         let server_name = format!("pgwarden_{id}").into_bytes().into();
-        let statement =
-            Arc::new(Statement { id, server_name, content: content.clone(), leaves_state });
+        let statement = Arc::new(Statement {
+            id,
+            server_name,
+            content: content.clone(),
+            leaves_state,
+        });
         known.insert(content, Arc::downgrade(&statement));
         statement
     }
 
     /// How many are remembered.
     pub fn len(&self) -> usize {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner).len()
+        self.known
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .len()
     }
 
     /// Whether none is remembered.
@@ -154,19 +164,35 @@ mod tests {
     fn the_same_text_is_one_statement_and_another_is_not() {
         let statements = Statements::default();
         let one = statements.intern(b"select 1\0\0\0", "", false);
-        assert_eq!(one.id(), statements.intern(b"select 1\0\0\0", "", false).id());
-        assert_ne!(one.id(), statements.intern(b"select 2\0\0\0", "", false).id());
-        assert_ne!(one.id(), statements.intern(b"select 1\0\0\0", "tenant_b", false).id());
+        assert_eq!(
+            one.id(),
+            statements.intern(b"select 1\0\0\0", "", false).id()
+        );
+        assert_ne!(
+            one.id(),
+            statements.intern(b"select 2\0\0\0", "", false).id()
+        );
+        assert_ne!(
+            one.id(),
+            statements.intern(b"select 1\0\0\0", "tenant_b", false).id()
+        );
     }
 
     #[test]
     fn a_name_is_never_given_to_another_text() {
         let statements = Statements::default();
-        let gone = statements.intern(b"select 1\0\0\0", "", false).server_name().to_vec();
+        let gone = statements
+            .intern(b"select 1\0\0\0", "", false)
+            .server_name()
+            .to_vec();
         let next = statements.intern(b"select 2\0\0\0", "", false);
         assert_ne!(gone, next.server_name());
         let again = statements.intern(b"select 1\0\0\0", "", false);
-        assert_ne!(gone, again.server_name(), "a server may still have the old one");
+        assert_ne!(
+            gone,
+            again.server_name(),
+            "a server may still have the old one"
+        );
     }
 
     #[test]
@@ -181,7 +207,8 @@ mod tests {
     #[test]
     fn the_least_recently_used_makes_room() {
         let statements = Statements::default();
-        let [a, b, c] = [b"a\0\0\0", b"b\0\0\0", b"c\0\0\0"].map(|t| statements.intern(t, "", false));
+        let [a, b, c] =
+            [b"a\0\0\0", b"b\0\0\0", b"c\0\0\0"].map(|t| statements.intern(t, "", false));
         let mut server = OnServer::default();
         for statement in [&a, &b, &c] {
             server.add(statement.clone());

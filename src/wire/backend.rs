@@ -158,12 +158,16 @@ pub fn put_negotiate_protocol_version(out: &mut Vec<u8>, newest: i32, unknown: &
 
 /// Appends a ReadyForQuery.
 pub fn put_ready_for_query(out: &mut Vec<u8>, status: TransactionStatus) {
-    put_message(out, Tag::ReadyForQuery as u8, |body| body.push(status.as_byte()));
+    put_message(out, Tag::ReadyForQuery as u8, |body| {
+        body.push(status.as_byte())
+    });
 }
 
 /// Appends a CommandComplete.
 pub fn put_command_complete(out: &mut Vec<u8>, tag: &str) {
-    put_message(out, Tag::CommandComplete as u8, |body| put_cstr(body, tag.as_bytes()));
+    put_message(out, Tag::CommandComplete as u8, |body| {
+        put_cstr(body, tag.as_bytes())
+    });
 }
 
 /// Appends a message that is nothing but its tag, such as ParseComplete.
@@ -199,7 +203,10 @@ pub fn put_row_description(out: &mut Vec<u8>, columns: &[Column<'_>]) {
 }
 
 /// Appends a DataRow; `None` is NULL.
-pub fn put_data_row<'a>(out: &mut Vec<u8>, values: impl ExactSizeIterator<Item = Option<&'a [u8]>>) {
+pub fn put_data_row<'a>(
+    out: &mut Vec<u8>,
+    values: impl ExactSizeIterator<Item = Option<&'a [u8]>>,
+) {
     put_message(out, Tag::DataRow as u8, |body| {
         put_count(body, values.len());
         for value in values {

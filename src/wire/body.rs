@@ -47,7 +47,11 @@ impl<'a> BodyReader<'a> {
     /// # Errors
     /// No NUL follows.
     pub fn cstr(&mut self) -> Result<&'a [u8], FramingError> {
-        let end = self.0.iter().position(|&b| b == 0).ok_or(FramingError::Body)?;
+        let end = self
+            .0
+            .iter()
+            .position(|&b| b == 0)
+            .ok_or(FramingError::Body)?;
         let (string, rest) = self.0.split_at(end);
         self.0 = &rest[1..];
         Ok(string)

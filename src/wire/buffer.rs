@@ -111,11 +111,15 @@ mod tests {
     async fn unread_bytes_survive_the_next_read() {
         let mut from: &[u8] = b"abcdef";
         let mut inbox = Inbox::default();
-        let read = poll_fn(|cx| inbox.poll_fill(&mut from, 0, cx)).await.unwrap();
+        let read = poll_fn(|cx| inbox.poll_fill(&mut from, 0, cx))
+            .await
+            .unwrap();
         assert_eq!(read, 6);
         inbox.consume(4);
         let mut from: &[u8] = b"gh";
-        poll_fn(|cx| inbox.poll_fill(&mut from, 0, cx)).await.unwrap();
+        poll_fn(|cx| inbox.poll_fill(&mut from, 0, cx))
+            .await
+            .unwrap();
         assert_eq!(inbox.unread(), b"efgh");
     }
 
@@ -123,11 +127,19 @@ mod tests {
     async fn an_empty_inbox_holds_no_memory() {
         let mut from: &[u8] = b"abc";
         let mut inbox = Inbox::default();
-        poll_fn(|cx| inbox.poll_fill(&mut from, 0, cx)).await.unwrap();
+        poll_fn(|cx| inbox.poll_fill(&mut from, 0, cx))
+            .await
+            .unwrap();
         inbox.consume(3);
         assert_eq!(inbox.bytes.capacity(), 0);
-        poll_fn(|cx| inbox.poll_fill(&mut from, 0, cx)).await.unwrap();
-        assert_eq!(inbox.bytes.capacity(), 0, "not even after the end of the stream");
+        poll_fn(|cx| inbox.poll_fill(&mut from, 0, cx))
+            .await
+            .unwrap();
+        assert_eq!(
+            inbox.bytes.capacity(),
+            0,
+            "not even after the end of the stream"
+        );
     }
 
     #[tokio::test]
@@ -136,7 +148,9 @@ mod tests {
         let mut from = &large[..];
         let mut inbox = Inbox::default();
         while inbox.unread().len() < large.len() {
-            poll_fn(|cx| inbox.poll_fill(&mut from, 300_000, cx)).await.unwrap();
+            poll_fn(|cx| inbox.poll_fill(&mut from, 300_000, cx))
+                .await
+                .unwrap();
         }
         assert_eq!(inbox.unread(), large);
     }

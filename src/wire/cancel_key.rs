@@ -18,7 +18,10 @@ pub struct CancelKey {
 impl CancelKey {
     /// A key of these parts.
     pub fn new(pid: u32, secret: &[u8]) -> Self {
-        Self { pid, secret: secret.into() }
+        Self {
+            pid,
+            secret: secret.into(),
+        }
     }
 
     /// Reads the body of a BackendKeyData, or what follows the code of a CancelRequest.
@@ -54,7 +57,9 @@ impl CancelKey {
 
 impl fmt::Debug for CancelKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("CancelKey").field("pid", &self.pid).finish_non_exhaustive()
+        f.debug_struct("CancelKey")
+            .field("pid", &self.pid)
+            .finish_non_exhaustive()
     }
 }
 

@@ -59,7 +59,13 @@ impl ErrorResponse {
 
     /// An error or notice without detail and hint.
     pub fn new(severity: Severity, code: SqlState, message: impl Into<String>) -> Self {
-        Self { severity, code, message: message.into(), detail: None, hint: None }
+        Self {
+            severity,
+            code,
+            message: message.into(),
+            detail: None,
+            hint: None,
+        }
     }
 
     /// The same with a hint.
@@ -106,7 +112,13 @@ impl ErrorResponse {
 
 impl fmt::Display for ErrorResponse {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}: {}", self.severity.as_str(), self.code, self.message)
+        write!(
+            f,
+            "{} {}: {}",
+            self.severity.as_str(),
+            self.code,
+            self.message
+        )
     }
 }
 

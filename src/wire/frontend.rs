@@ -84,7 +84,9 @@ pub fn put_sasl_initial(out: &mut Vec<u8>, mechanism: &str, response: &[u8]) {
 
 /// Appends a SASLResponse.
 pub fn put_sasl_response(out: &mut Vec<u8>, response: &[u8]) {
-    put_message(out, Tag::Password as u8, |body| body.extend_from_slice(response));
+    put_message(out, Tag::Password as u8, |body| {
+        body.extend_from_slice(response)
+    });
 }
 
 /// Appends a Parse whose body after the statement's name is `rest`: text and parameter types.

@@ -50,7 +50,11 @@ impl<D: Direction> Head<D> {
             .and_then(|len| len.checked_sub(LENGTH_LEN))
             .ok_or(FramingError::Length { tag, len })?;
         let tag = D::tag(tag).ok_or(FramingError::Tag(tag))?;
-        Ok(Some(Self { tag, body_len, direction: PhantomData }))
+        Ok(Some(Self {
+            tag,
+            body_len,
+            direction: PhantomData,
+        }))
     }
 
     /// What kind of message this is.
@@ -111,7 +115,10 @@ mod tests {
             assert!(Head::<Frontend>::parse(&bytes[..len]).unwrap().is_none());
         }
         let head = Head::<Frontend>::parse(&bytes).unwrap().unwrap();
-        assert_eq!((head.tag(), head.body_len(), head.message_len()), (Tag::Query, 5, 10));
+        assert_eq!(
+            (head.tag(), head.body_len(), head.message_len()),
+            (Tag::Query, 5, 10)
+        );
     }
 
     #[test]

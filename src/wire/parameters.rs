@@ -8,12 +8,19 @@ pub struct Parameters(Vec<(Box<str>, Box<str>)>);
 impl Parameters {
     /// The value of a name.
     pub fn value(&self, name: &str) -> Option<&str> {
-        self.0.iter().find(|(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, v)| &**v)
+        self.0
+            .iter()
+            .find(|(n, _)| n.eq_ignore_ascii_case(name))
+            .map(|(_, v)| &**v)
     }
 
     /// Sets a value; an earlier one of the same name is replaced in its place.
     pub fn set(&mut self, name: &str, value: &str) {
-        match self.0.iter_mut().find(|(n, _)| n.eq_ignore_ascii_case(name)) {
+        match self
+            .0
+            .iter_mut()
+            .find(|(n, _)| n.eq_ignore_ascii_case(name))
+        {
             Some((_, old)) if **old == *value => {}
             Some((_, old)) => *old = value.into(),
             None => self.0.push((name.into(), value.into())),
@@ -22,7 +29,10 @@ impl Parameters {
 
     /// Takes a name out.
     pub fn remove(&mut self, name: &str) -> Option<Box<str>> {
-        let at = self.0.iter().position(|(n, _)| n.eq_ignore_ascii_case(name))?;
+        let at = self
+            .0
+            .iter()
+            .position(|(n, _)| n.eq_ignore_ascii_case(name))?;
         Some(self.0.remove(at).1)
     }
 

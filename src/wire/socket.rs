@@ -80,13 +80,19 @@ impl Socket {
 
 impl From<TcpStream> for Socket {
     fn from(socket: TcpStream) -> Self {
-        Self { kind: Kind::Tcp(socket), home: thread::current().id() }
+        Self {
+            kind: Kind::Tcp(socket),
+            home: thread::current().id(),
+        }
     }
 }
 
 impl From<UnixStream> for Socket {
     fn from(socket: UnixStream) -> Self {
-        Self { kind: Kind::Unix(socket), home: thread::current().id() }
+        Self {
+            kind: Kind::Unix(socket),
+            home: thread::current().id(),
+        }
     }
 }
 

@@ -52,7 +52,9 @@ impl SqlState {
     /// The code written as `text`; `None` unless it is five upper-case letters or digits.
     pub fn parse(text: &[u8]) -> Option<Self> {
         let code: [u8; 5] = text.try_into().ok()?;
-        let legal = code.iter().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit());
+        let legal = code
+            .iter()
+            .all(|b| b.is_ascii_uppercase() || b.is_ascii_digit());
         legal.then_some(Self(code))
     }
 

@@ -33,7 +33,11 @@ impl ProtocolVersion {
 
     /// The newest version spoken here that is not newer than this one.
     pub fn spoken(self) -> Self {
-        if self >= Self::V3_2 { Self::V3_2 } else { Self::V3_0 }
+        if self >= Self::V3_2 {
+            Self::V3_2
+        } else {
+            Self::V3_0
+        }
     }
 }
 
@@ -72,10 +76,16 @@ impl StartupPacket {
         let length = i32::from_be_bytes(length);
         let len = usize::try_from(length).unwrap_or(0);
         if len < MIN_LEN {
-            return Err(FramingError::Length { tag: 0, len: length });
+            return Err(FramingError::Length {
+                tag: 0,
+                len: length,
+            });
         }
         if len > Self::MAX_LEN {
-            return Err(FramingError::TooLong { len, limit: Self::MAX_LEN });
+            return Err(FramingError::TooLong {
+                len,
+                limit: Self::MAX_LEN,
+            });
         }
         match buf.get(4..len) {
             None => Ok(None),
@@ -94,7 +104,10 @@ impl StartupPacket {
         }
     }
 
-    fn parse_message(version: ProtocolVersion, mut body: BodyReader<'_>) -> Result<Self, FramingError> {
+    fn parse_message(
+        version: ProtocolVersion,
+        mut body: BodyReader<'_>,
+    ) -> Result<Self, FramingError> {
         let mut parameters = Parameters::default();
         let mut protocol_options = Vec::new();
         // Another major version may lay out its body in another way.
@@ -118,13 +131,19 @@ impl StartupPacket {
                 return Err(FramingError::Body);
             }
         }
-        Ok(Self::StartupMessage { version, parameters, protocol_options })
+        Ok(Self::StartupMessage {
+            version,
+            parameters,
+            protocol_options,
+        })
     }
 }
 
 /// Appends an SSLRequest.
 pub fn put_ssl_request(out: &mut Vec<u8>) {
-    put_with_length(out, |body| body.extend_from_slice(&SSL_REQUEST.to_be_bytes()));
+    put_with_length(out, |body| {
+        body.extend_from_slice(&SSL_REQUEST.to_be_bytes())
+    });
 }
 
 /// Appends a CancelRequest.
@@ -172,7 +191,11 @@ mod tests {
     #[test]
     fn a_startup_message_reads_back_as_written_at_every_cut() {
         let mut bytes = Vec::new();
-        let sent = [("user", "alice"), ("database", "shop"), ("_pq_.command_progress", "1")];
+        let sent = [
+            ("user", "alice"),
+            ("database", "shop"),
+            ("_pq_.command_progress", "1"),
+        ];
         put_startup_message(&mut bytes, ProtocolVersion::V3_2, sent);
         for cut in 0..bytes.len() {
             assert_eq!(StartupPacket::parse(&bytes[..cut]).unwrap(), None);
@@ -183,7 +206,9 @@ mod tests {
             packet,
             StartupPacket::StartupMessage {
                 version: ProtocolVersion::V3_2,
-                parameters: [("user", "alice"), ("database", "shop")].into_iter().collect(),
+                parameters: [("user", "alice"), ("database", "shop")]
+                    .into_iter()
+                    .collect(),
                 protocol_options: vec!["_pq_.command_progress".into()],
             }
         );
@@ -193,7 +218,10 @@ mod tests {
     fn requests_read_back_as_written() {
         let mut bytes = Vec::new();
         put_ssl_request(&mut bytes);
-        assert_eq!(StartupPacket::parse(&bytes).unwrap(), Some((StartupPacket::SslRequest, 8)));
+        assert_eq!(
+            StartupPacket::parse(&bytes).unwrap(),
+            Some((StartupPacket::SslRequest, 8))
+        );
         let key = CancelKey::new(1, &[5; 32]);
         let mut bytes = Vec::new();
         put_cancel_request(&mut bytes, &key);
@@ -220,7 +248,13 @@ mod tests {
 
     #[test]
     fn versions_between_and_above_ours_are_answered_with_one_we_speak() {
-        assert_eq!(ProtocolVersion((3 << 16) | 1).spoken(), ProtocolVersion::V3_0);
-        assert_eq!(ProtocolVersion((3 << 16) | 9999).spoken(), ProtocolVersion::V3_2);
+        assert_eq!(
+            ProtocolVersion((3 << 16) | 1).spoken(),
+            ProtocolVersion::V3_0
+        );
+        assert_eq!(
+            ProtocolVersion((3 << 16) | 9999).spoken(),
+            ProtocolVersion::V3_2
+        );
     }
 }

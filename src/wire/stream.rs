@@ -67,7 +67,10 @@ impl Stream {
         };
         let version = version?.as_str()?.replace('_', ".");
         let suite = suite?.suite();
-        Some(format!("{version}/{}", suite.as_str()?.replace("TLS13_", "TLS_")))
+        Some(format!(
+            "{version}/{}",
+            suite.as_str()?.replace("TLS13_", "TLS_")
+        ))
     }
 
     /// Whether TLS is in use.

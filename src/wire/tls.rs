@@ -115,16 +115,30 @@ impl ClientSide {
             Some(ca) => {
                 let roots = Arc::new(read_roots(ca)?);
                 let verifier = WebPkiClientVerifier::builder_with_provider(roots, provider());
-                let verifier =
-                    if verify { verifier } else { verifier.allow_unauthenticated() };
-                let verifier = verifier.build().map_err(|e| TlsError::Verifier(e.to_string()))?;
+                let verifier = if verify {
+                    verifier
+                } else {
+                    verifier.allow_unauthenticated()
+                };
+                let verifier = verifier
+                    .build()
+                    .map_err(|e| TlsError::Verifier(e.to_string()))?;
                 builder.with_client_cert_verifier(verifier)
             }
         };
-        let leaf: Arc<[u8]> = chain.first().map(|c| c.as_ref().into()).ok_or(TlsError::Incomplete)?;
-        let mut config = builder.with_single_cert(chain, key).map_err(TlsError::Rejected)?;
+        let leaf: Arc<[u8]> = chain
+            .first()
+            .map(|c| c.as_ref().into())
+            .ok_or(TlsError::Incomplete)?;
+        let mut config = builder
+            .with_single_cert(chain, key)
+            .map_err(TlsError::Rejected)?;
         config.alpn_protocols = vec![ALPN.to_vec()];
-        Ok(Some(Self { mode: files.mode, config: Arc::new(config), certificate: leaf }))
+        Ok(Some(Self {
+            mode: files.mode,
+            config: Arc::new(config),
+            certificate: leaf,
+        }))
     }
 }
 
@@ -150,7 +164,9 @@ impl ServerSide {
             .with_safe_default_protocol_versions()
             .map_err(TlsError::Rejected)?;
         let verifier: Arc<dyn ServerCertVerifier> = Arc::new(Verifier::new(files)?);
-        let builder = builder.dangerous().with_custom_certificate_verifier(verifier);
+        let builder = builder
+            .dangerous()
+            .with_custom_certificate_verifier(verifier);
         let mut config = match (&files.certificate, &files.key) {
             (Some(certificate), Some(key)) => builder
                 .with_client_auth_cert(read_certificates(certificate)?, read_key(key)?)
@@ -159,7 +175,10 @@ impl ServerSide {
             (Some(_), None) | (None, Some(_)) => return Err(TlsError::Incomplete),
         };
         config.alpn_protocols = vec![ALPN.to_vec()];
-        Ok(Some(Self { mode: files.mode, config: Arc::new(config) }))
+        Ok(Some(Self {
+            mode: files.mode,
+            config: Arc::new(config),
+        }))
     }
 }
 
@@ -208,14 +227,24 @@ impl Verifier {
             mode => mode,
         };
         if mode < TlsMode::VerifyCa {
-            return Ok(Self { mode, inner: None, roots: Vec::new(), provider });
+            return Ok(Self {
+                mode,
+                inner: None,
+                roots: Vec::new(),
+                provider,
+            });
         }
         let ca = files.ca.as_ref().ok_or(TlsError::NoAuthority)?;
         let roots = Arc::new(read_roots(ca)?);
         let inner = WebPkiServerVerifier::builder_with_provider(roots, provider.clone())
             .build()
             .map_err(|e| TlsError::Verifier(e.to_string()))?;
-        Ok(Self { mode, inner: Some(inner), roots: read_certificates(ca)?, provider })
+        Ok(Self {
+            mode,
+            inner: Some(inner),
+            roots: read_certificates(ca)?,
+            provider,
+        })
     }
 }
 
@@ -271,7 +300,9 @@ impl ServerCertVerifier for Verifier {
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.provider.signature_verification_algorithms.supported_schemes()
+        self.provider
+            .signature_verification_algorithms
+            .supported_schemes()
     }
 }
 
@@ -304,7 +335,10 @@ fn read_roots(path: &Path) -> Result<RootCertStore, TlsError> {
 }
 
 fn unusable(path: &Path, reason: &dyn std::fmt::Display) -> TlsError {
-    TlsError::File { path: path.to_owned(), reason: reason.to_string() }
+    TlsError::File {
+        path: path.to_owned(),
+        reason: reason.to_string(),
+    }
 }
 
 /// <https://www.postgresql.org/docs/current/protocol-flow.html#PROTOCOL-FLOW-SSL>

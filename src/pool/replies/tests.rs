@@ -15,7 +15,10 @@ fn send(replies: &mut Replies, kind: Kind) {
 }
 
 fn note(about: About) -> Note {
-    Note { statement: Statements::default().intern(b"select 1\0\0\0", "", false), about }
+    Note {
+        statement: Statements::default().intern(b"select 1\0\0\0", "", false),
+        about,
+    }
 }
 
 #[test]
@@ -44,7 +47,12 @@ fn a_pipeline_is_not_settled_before_its_last_sync_is_answered() {
     let once = [Kind::Parse, Kind::Bind, Kind::Execute, Kind::Sync];
     let mut replies = sent(&[once, once].concat());
     for last in [false, true] {
-        for tag in [Tag::ParseComplete, Tag::BindComplete, Tag::DataRow, Tag::CommandComplete] {
+        for tag in [
+            Tag::ParseComplete,
+            Tag::BindComplete,
+            Tag::DataRow,
+            Tag::CommandComplete,
+        ] {
             replies.answered(tag).unwrap();
         }
         replies.ready(Idle).unwrap();
@@ -76,7 +84,14 @@ fn after_an_error_everything_up_to_the_sync_goes_unanswered() {
 
 #[test]
 fn an_error_skips_only_to_the_next_sync() {
-    let mut replies = sent(&[Kind::Bind, Kind::Execute, Kind::Sync, Kind::Bind, Kind::Execute, Kind::Sync]);
+    let mut replies = sent(&[
+        Kind::Bind,
+        Kind::Execute,
+        Kind::Sync,
+        Kind::Bind,
+        Kind::Execute,
+        Kind::Sync,
+    ]);
     replies.failed(&mut Vec::new());
     replies.ready(Idle).unwrap();
     assert_eq!(replies.answered(Tag::BindComplete), Ok(Action::Forward));
@@ -97,7 +112,11 @@ fn an_error_of_the_commit_itself_leaves_the_sync_owed() {
 #[test]
 fn an_inserted_reply_waits_for_its_turn() {
     let mut replies = sent(&[Kind::Bind]);
-    assert!(replies.expect(Kind::Parse, Delivery::Insert, None).is_none());
+    assert!(
+        replies
+            .expect(Kind::Parse, Delivery::Insert, None)
+            .is_none()
+    );
     assert_eq!(replies.next_insert(), None);
     replies.answered(Tag::BindComplete).unwrap();
     assert_eq!(replies.next_insert(), Some(Kind::Parse));
@@ -107,7 +126,11 @@ fn an_inserted_reply_waits_for_its_turn() {
 #[test]
 fn a_swallowed_reply_is_dropped_and_the_next_is_not() {
     let mut replies = Replies::default();
-    assert!(replies.expect(Kind::Parse, Delivery::Swallow, Some(note(About::Injected))).is_none());
+    assert!(
+        replies
+            .expect(Kind::Parse, Delivery::Swallow, Some(note(About::Injected)))
+            .is_none()
+    );
     send(&mut replies, Kind::Bind);
     assert_eq!(replies.answered(Tag::ParseComplete), Ok(Action::Swallow));
     assert_eq!(replies.answered(Tag::BindComplete), Ok(Action::Forward));
@@ -117,9 +140,17 @@ fn a_swallowed_reply_is_dropped_and_the_next_is_not() {
 fn what_an_error_skips_is_handed_back_to_be_undone() {
     let mut replies = sent(&[Kind::Bind]);
     let named = About::Named((*b"a").into());
-    assert!(replies.expect(Kind::Parse, Delivery::Forward, Some(note(named.clone()))).is_none());
+    assert!(
+        replies
+            .expect(Kind::Parse, Delivery::Forward, Some(note(named.clone())))
+            .is_none()
+    );
     let closed = About::Closed((*b"b").into());
-    assert!(replies.expect(Kind::Close, Delivery::Insert, Some(note(closed.clone()))).is_none());
+    assert!(
+        replies
+            .expect(Kind::Close, Delivery::Insert, Some(note(closed.clone())))
+            .is_none()
+    );
     let mut skipped = Vec::new();
     replies.failed(&mut skipped);
     let about: Vec<_> = skipped.into_iter().map(|note| note.about).collect();
@@ -132,7 +163,11 @@ fn what_an_error_skips_is_handed_back_to_be_undone() {
 #[test]
 fn an_answered_note_is_not_handed_back_later() {
     let mut replies = Replies::default();
-    assert!(replies.expect(Kind::Parse, Delivery::Forward, Some(note(About::Injected))).is_none());
+    assert!(
+        replies
+            .expect(Kind::Parse, Delivery::Forward, Some(note(About::Injected)))
+            .is_none()
+    );
     replies.answered(Tag::ParseComplete).unwrap();
     send(&mut replies, Kind::Bind);
     let mut skipped = Vec::new();
@@ -198,16 +233,26 @@ fn copy_both_keeps_the_server_for_good() {
 #[test]
 fn a_reply_that_nobody_asked_for_is_an_error() {
     let mut replies = Replies::default();
-    assert_eq!(replies.answered(Tag::DataRow), Err(Unexpected(Tag::DataRow)));
+    assert_eq!(
+        replies.answered(Tag::DataRow),
+        Err(Unexpected(Tag::DataRow))
+    );
     assert_eq!(replies.ready(Idle), Err(Unexpected(Tag::ReadyForQuery)));
     let mut replies = sent(&[Kind::Bind, Kind::Sync]);
-    assert_eq!(replies.answered(Tag::ParseComplete), Err(Unexpected(Tag::ParseComplete)));
+    assert_eq!(
+        replies.answered(Tag::ParseComplete),
+        Err(Unexpected(Tag::ParseComplete))
+    );
     assert_eq!(replies.ready(Idle), Err(Unexpected(Tag::ReadyForQuery)));
 }
 
 #[test]
 fn notices_come_at_any_time() {
-    for tag in [Tag::NoticeResponse, Tag::NotificationResponse, Tag::ParameterStatus] {
+    for tag in [
+        Tag::NoticeResponse,
+        Tag::NotificationResponse,
+        Tag::ParameterStatus,
+    ] {
         assert_eq!(Replies::default().answered(tag), Ok(Action::Forward));
     }
 }

@@ -1,0 +1,3 @@
+//! Files and environment to settings.
+
+pub mod settings;

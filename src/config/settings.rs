@@ -1,0 +1,52 @@
+//! Everything an operator has set, resolved and checked.
+
+use std::path::PathBuf;
+
+use crate::console::settings::ConsoleSettings;
+use crate::pool::settings::PoolsSettings;
+use crate::session::settings::SessionSettings;
+use crate::telemetry::settings::TelemetrySettings;
+
+/// One whole configuration; a reload makes another and replaces this one, or does nothing.
+#[derive(Clone, Debug, Default)]
+pub struct Settings {
+    /// Threads that serve clients. Read at start only.
+    pub workers: usize,
+    /// Where clients connect. Read at start only.
+    pub listen: ListenSettings,
+    /// Databases and their pools.
+    pub pools: PoolsSettings,
+    /// Clients and how they prove who they are.
+    pub session: SessionSettings,
+    /// Who may use the console.
+    pub console: ConsoleSettings,
+    /// Logs and metrics.
+    pub telemetry: TelemetrySettings,
+}
+
+/// Where clients connect.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct ListenSettings {
+    /// Host names or addresses; `*` is every address. Empty: no TCP.
+    pub addresses: Vec<String>,
+    /// The port of all of them, and of the Unix socket's name.
+    pub port: u16,
+    /// The folder of the Unix socket; `None`: no Unix socket.
+    pub unix_socket_dir: Option<PathBuf>,
+    /// Permissions of the Unix socket.
+    pub unix_socket_mode: u32,
+    /// Connections the kernel queues.
+    pub backlog: u32,
+}
+
+impl Default for ListenSettings {
+    fn default() -> Self {
+        Self {
+            addresses: vec!["127.0.0.1".into()],
+            port: 6432,
+            unix_socket_dir: None,
+            unix_socket_mode: 0o777,
+            backlog: 1024,
+        }
+    }
+}

@@ -1,0 +1,3 @@
+//! The administrator's database: SHOW, PAUSE, RELOAD and the like.
+
+pub mod settings;
