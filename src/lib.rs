@@ -12,4 +12,5 @@
 //! * [`config`]: files and environment to settings.
 //! * [`app`]: listeners, workers, signals, reload: all that lives long.
 
+pub mod auth;
 pub mod wire;
