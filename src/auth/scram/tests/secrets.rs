@@ -35,6 +35,19 @@ fn verifiers_that_postgresql_15_made_match_their_passwords_and_no_others() {
             "x\u{221}\u{aa}",
             "6gFe+l51482KjBO8oU4qYw==$uZD/y+jiEMVbbXKtPQtWo0JQgfOnSu6EeBPJuufrKDs=:DwLuKMFcDF3ljQ2OeYztMr9KDtx5vVt4Ms6a3SaSHrY=",
         ),
+        // Refused for what they are before normalization; afterwards nothing is wrong.
+        (
+            "e\u{340}",
+            "MJigvKm8HUisIaEkNd2X6A==$LFuZPYU3rpOotHy8N7MalCscaaK/BmZQb6gQGCncXGQ=:mIZxkK2nVOBrT35pQb1fEIbpdEqbmbvpPYCfAGsVbxY=",
+        ),
+        (
+            "x\u{1d2c}",
+            "uw+r8Zp+cf7W8O3JhcJkFA==$2Ro91vzuMvRnBjXOo1XOjnz8nsjuQoCkehVSaHSiS/Q=:fTM1vkA3hT/i1OelBYWQuB5DODPB7o2Ot6UxneteW5M=",
+        ),
+        (
+            "\u{627}\u{653}",
+            "wCto3+w2blokajt1QXFbwA==$HWcVPm1Bqt5Epn2YtIsmtehbLWmHLIjQ9uhNGK8p+8s=:h8w0oadxbuZ416AibiVJUCZ+oSqiD7MYg0Mknx+s6H8=",
+        ),
     ];
     for (password, rest) in made {
         let text = format!("SCRAM-SHA-256$4096:{rest}");
@@ -70,6 +83,9 @@ fn keys_of_another_password_salt_or_count_do_not_match() {
     assert!(!matches(b"", salt, 2));
     assert!(!matches(password, b"0123456789abcdeF", 2));
     assert!(!matches(password, salt, 3));
+    let once = Verifier::derive(PASSWORD, salt, 1);
+    assert!(once.matches(&Keys::derive(password, salt, 0)));
+    assert!(!once.matches(&Keys::derive(password, salt, 2)));
 }
 
 #[test]

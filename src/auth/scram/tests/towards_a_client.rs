@@ -51,6 +51,7 @@ fn a_first_message_out_of_order_is_refused_by_its_fault() {
             matches!(v, Malformed("the nonce is empty"))
         }),
         (MECHANISM, b"n,,r=abc", |v| matches!(v, Malformed(_))),
+        (MECHANISM, b"n,,nx,r=abc", |v| matches!(v, Malformed(_))),
         (MECHANISM, b"n,,n=,r=abc,1=x", |v| matches!(v, Malformed(_))),
         (MECHANISM, b"n,,n=\0,r=abc", |v| {
             matches!(v, Malformed("a zero byte in the message"))
