@@ -182,9 +182,9 @@ impl std::fmt::Debug for ExpectServerFinal {
     }
 }
 
-/// The most iterations a server may ask of us. PostgreSQL's default is 4096; a million
-/// already keeps a core busy for the better part of a second, and a hostile server asking
-/// for four billion would keep it for an hour.
+/// The most iterations a server may ask of us. PostgreSQL's default is 4096, and this
+/// leaves room for 244 times as much; a hostile server could ask for a million times as
+/// much and keep a core busy for minutes at every login.
 pub const MAX_ITERATIONS: u32 = 1_000_000;
 
 /// The longest salt a server may send, in bytes. PostgreSQL's are 16.
