@@ -12,10 +12,4 @@
 //! * [`config`]: files and environment to settings.
 
 pub mod auth;
-pub mod config;
-pub mod console;
-pub mod policy;
-pub mod pool;
-pub mod session;
-pub mod telemetry;
 pub mod wire;

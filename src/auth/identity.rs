@@ -96,7 +96,7 @@ mod tests {
 
     #[test]
     fn a_certificate_identifies_nobody_else() {
-        let names = certificate("*", &["*.example.com", "alice"]);
+        let names = certificate("*", &["*.example.com", "alicia", ""]);
         for user in ["", "Alice", "alic", "alice ", "db.example.com", "admin"] {
             let identity = Identity::by_certificate(UserName::new(user), &names);
             assert_eq!(identity, None, "{user:?}");

@@ -7,7 +7,7 @@ use std::fmt;
 
 use md5::{Digest, Md5};
 use subtle::ConstantTimeEq;
-use zeroize::ZeroizeOnDrop;
+use zeroize::{ZeroizeOnDrop, Zeroizing};
 
 use super::password::PasswordProof;
 use super::secret::Secret;
@@ -35,8 +35,8 @@ impl Md5Hash {
     }
 
     /// The stored form, `md5` and 32 digits. A secret.
-    pub fn expose(&self) -> String {
-        with_prefix(&self.0)
+    pub fn expose(&self) -> Zeroizing<String> {
+        Zeroizing::new(with_prefix(&self.0))
     }
 
     /// Whether both are the same, in a time that does not depend on where they differ.
@@ -123,8 +123,8 @@ mod tests {
 
     #[test]
     fn a_hash_is_the_one_postgresql_stores() {
-        assert_eq!(Md5Hash::new("alice", b"secret").expose(), STORED);
-        assert_eq!(Md5Hash::parse(STORED).unwrap().expose(), STORED);
+        assert_eq!(Md5Hash::new("alice", b"secret").expose().as_str(), STORED);
+        assert_eq!(Md5Hash::parse(STORED).unwrap().expose().as_str(), STORED);
     }
 
     #[test]

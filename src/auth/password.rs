@@ -19,12 +19,13 @@ impl PasswordProof {
 }
 
 /// Checks `password` (without the terminating zero) against a stored secret of any kind.
-/// An empty password, stored or sent, never matches.
+/// An empty password, stored or sent, never matches, nor one with a zero byte.
 ///
-/// Slow for [`Secret::Scram`]: the password goes through PBKDF2, a millisecond or more at
-/// the usual 4096 iterations, so the caller runs this off the worker thread.
+/// Slow for [`Secret::Scram`]: the password goes through PBKDF2, so the
+/// caller runs this off the worker thread.
 pub fn verify_password(secret: &Secret, user: &str, password: &[u8]) -> Option<PasswordProof> {
-    if password.is_empty() {
+    // HMAC pads its key with zeros, so SCRAM would not tell "secret" from "secret\0".
+    if password.is_empty() || password.contains(&0) {
         return None;
     }
     let right = match secret {

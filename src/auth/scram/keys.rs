@@ -19,8 +19,7 @@ impl Keys {
     /// Derives the keys from a password, after SASLprep as PostgreSQL does it: a password
     /// that is not UTF-8 or that SASLprep refuses is used as it is.
     ///
-    /// Slow in proportion to `iterations` (0 counts as 1), about 0.2 µs to 1 µs each: run
-    /// it off the worker thread.
+    /// Slow in proportion to `iterations` (0 counts as 1): run it off the worker thread.
     pub fn derive(password: &[u8], salt: &[u8], iterations: u32) -> Self {
         let prepared = prepare(password).unwrap_or_else(|| Zeroizing::new(password.to_vec()));
         let mut salted = Zeroizing::new([0; KEY_LEN]);
