@@ -52,7 +52,8 @@ impl Lease {
             && server.outbox.is_empty()
             && server.inbox.unread().is_empty()
             && server.soil < Soil::Lasting;
-        if !ready || !self.workshop.is_current(self.server()) {
+        let epoch = server.epoch;
+        if !ready || !self.workshop.is_current(epoch) {
             return Released::Closed;
         }
         let server = self.server();
@@ -131,7 +132,8 @@ impl Cleaning {
                 let server = lease.server();
                 server.soil = Soil::Clean;
                 server.info.set_tested(false);
-                if lease.workshop.is_current(lease.server()) {
+                let epoch = server.epoch;
+                if lease.workshop.is_current(epoch) {
                     lease.give_back();
                 }
             }

@@ -95,8 +95,8 @@ impl Workshop {
         }
     }
 
-    pub(super) fn is_current(&self, server: &Server) -> bool {
-        server.epoch == self.epoch.load(Ordering::Relaxed)
+    pub(super) fn is_current(&self, epoch: u64) -> bool {
+        epoch == self.epoch.load(Ordering::Relaxed)
     }
 
     async fn make(&self) -> Result<Box<Server>, Arc<ConnectError>> {
@@ -225,7 +225,7 @@ impl managed::Manager for Manager {
     async fn recycle(&self, server: &mut Self::Type, _: &Metrics) -> RecycleResult<Self::Error> {
         let now = Instant::now();
         let expired = server.expires.is_some_and(|expires| expires <= now);
-        if expired || !self.0.is_current(server) || !server.looks_alive() {
+        if expired || !self.0.is_current(server.epoch) || !server.looks_alive() {
             return Err(RecycleError::message("too old, replaced or closed"));
         }
         server.stream.adopt().map_err(|e| Arc::new(ConnectError::from(e)))?;

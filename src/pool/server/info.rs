@@ -52,7 +52,7 @@ pub enum ServerState {
 
 impl ServerInfo {
     /// Registers a new connection.
-    pub(super) fn register(
+    pub(in crate::pool) fn register(
         registry: &Arc<Registry>,
         target: &Arc<Target>,
         key: Option<CancelKey>,
@@ -133,7 +133,7 @@ impl ServerInfo {
     }
 
     /// Waits until no cancel request is under way. Cancel safe.
-    pub(super) async fn cancels_delivered(&self) {
+    pub(in crate::pool) async fn cancels_delivered(&self) {
         loop {
             let delivered = self.delivered.notified();
             if !self.is_being_canceled() {
