@@ -172,6 +172,7 @@ impl Workshop {
             outbox: Outbox::default(),
             replies: Replies::default(),
             statements: OnServer::default(),
+            staleness: 0,
             unnamed: None,
             soil: Soil::Clean,
             values,

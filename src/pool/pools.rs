@@ -1,6 +1,7 @@
 //! All pools of the process.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use crate::auth::names::{DatabaseName, UserName};
@@ -18,6 +19,8 @@ use crate::pool::settings::{DatabaseSettings, PoolsSettings};
 pub struct Pools {
     state: Mutex<State>,
     workers: usize,
+    /// Clients of all databases.
+    clients: Arc<AtomicUsize>,
     myself: Weak<Self>,
 }
 
@@ -27,6 +30,7 @@ struct State {
     pools: HashMap<Key, Arc<Pool>>,
     databases: HashMap<DatabaseName, Arc<Budget>>,
     users: HashMap<UserName, Arc<Budget>>,
+    clients: HashMap<DatabaseName, Arc<AtomicUsize>>,
 }
 
 /// What makes servers interchangeable. The server's start-up parameters belong to the database.
@@ -47,7 +51,12 @@ impl Pools {
     /// No pools yet.
     pub fn new(settings: PoolsSettings, workers: usize) -> Arc<Self> {
         let state = Mutex::new(State { settings, ..State::default() });
-        Arc::new_cyclic(|myself| Self { state, workers, myself: myself.clone() })
+        Arc::new_cyclic(|myself| Self {
+            state,
+            workers,
+            clients: Arc::default(),
+            myself: myself.clone(),
+        })
     }
 
     /// The pool for somebody who was admitted to a database.
@@ -117,6 +126,33 @@ impl Pools {
         state.settings = settings;
     }
 
+    /// A place for a client that has proved who it is: under the limit of the process and of
+    /// its database.
+    ///
+    /// # Errors
+    /// There is none left.
+    pub fn client_place(
+        &self,
+        database: &DatabaseSettings,
+        max_clients: usize,
+    ) -> Result<ClientPlace, NoPlace> {
+        let of_database = self.state().clients.entry(database.name.clone()).or_default().clone();
+        let of_all = Count::below(&self.clients, Some(max_clients)).ok_or(NoPlace::Process)?;
+        let of_database =
+            Count::below(&of_database, database.max_clients).ok_or(NoPlace::Database)?;
+        Ok(ClientPlace { _of_all: of_all, _of_database: of_database })
+    }
+
+    /// Clients that have a place: of all databases, or of one.
+    pub fn clients(&self, database: Option<&DatabaseName>) -> usize {
+        match database {
+            None => self.clients.load(Ordering::Relaxed),
+            Some(name) => {
+                self.state().clients.get(name).map_or(0, |count| count.load(Ordering::Relaxed))
+            }
+        }
+    }
+
     /// Whether a database is in the settings.
     pub fn has_database(&self, name: &str) -> bool {
         self.state().settings.databases.contains_key(name)
@@ -156,6 +192,43 @@ impl Pools {
 
     fn state(&self) -> std::sync::MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A client's place; given up when dropped.
+#[derive(Debug)]
+pub struct ClientPlace {
+    _of_all: Count,
+    _of_database: Count,
+}
+
+/// There is no place for another client.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+pub enum NoPlace {
+    /// In the database.
+    #[error("no more connections allowed (max_clients of the database)")]
+    Database,
+    /// In the process.
+    #[error("no more connections allowed (clients.max)")]
+    Process,
+}
+
+/// One of a number that has a limit.
+#[derive(Debug)]
+struct Count(Arc<AtomicUsize>);
+
+impl Count {
+    fn below(counter: &Arc<AtomicUsize>, limit: Option<usize>) -> Option<Self> {
+        let one = Self(counter.clone());
+        let before = counter.fetch_add(1, Ordering::Relaxed);
+        // Over the limit `one` is dropped, which counts it out again.
+        (before < limit.unwrap_or(usize::MAX)).then_some(one)
+    }
+}
+
+impl Drop for Count {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

@@ -13,7 +13,7 @@ use std::time::Instant;
 
 use tokio::sync::OwnedSemaphorePermit;
 
-use crate::pool::replies::Replies;
+use crate::pool::replies::{About, Note, Replies};
 use crate::pool::server::info::ServerInfo;
 use crate::pool::server::reset::Soil;
 use crate::pool::statement::OnServer;
@@ -42,6 +42,8 @@ pub struct Server {
     pub replies: Replies,
     /// The statements it has prepared.
     pub statements: OnServer,
+    /// The pool's staleness when they were prepared.
+    pub staleness: u64,
     /// Whose unnamed statement it has: a client's number and that client's count of them.
     pub unnamed: Option<(u64, u64)>,
     /// What the last client may have left behind.
@@ -133,6 +135,15 @@ impl Server {
                 self.inbox.consume(body_end);
             }
             self.fill().await?;
+        }
+    }
+
+    /// Undoes what a message that the server skipped did to the record of its statements.
+    pub fn undo(&mut self, note: &Note) {
+        match note.about {
+            About::Evicted => self.statements.add(note.statement.clone()),
+            About::Injected | About::Named(_) => self.statements.remove(&note.statement),
+            About::Closed(_) | About::NamedOnly(_) => {}
         }
     }
 

@@ -44,6 +44,8 @@ impl Statement {
 #[derive(Debug, Default)]
 pub struct Statements {
     known: Mutex<HashMap<Content, Weak<Statement>, RandomState>>,
+    /// Raised when a server has refused a plan because its result type has changed.
+    stale: AtomicU64,
 }
 
 impl Statements {
@@ -73,6 +75,16 @@ impl Statements {
         });
         known.insert(content, Arc::downgrade(&statement));
         statement
+    }
+
+    /// Has every server prepare its statements anew before it is used the next time.
+    pub fn declare_stale(&self) {
+        self.stale.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How often [`Self::declare_stale`] was called.
+    pub fn staleness(&self) -> u64 {
+        self.stale.load(Ordering::Relaxed)
     }
 
     /// How many are remembered.

@@ -14,6 +14,8 @@ impl SqlState {
     pub const PROTOCOL_VIOLATION: Self = Self(*b"08P01");
     /// `0A000`
     pub const FEATURE_NOT_SUPPORTED: Self = Self(*b"0A000");
+    /// `25P02`
+    pub const IN_FAILED_TRANSACTION: Self = Self(*b"25P02");
     /// `26000`
     pub const INVALID_SQL_STATEMENT_NAME: Self = Self(*b"26000");
     /// `28000`
