@@ -1,16 +1,17 @@
 //! Whole files, as an operator writes them.
 
+mod environment;
 mod reference;
+mod secrets;
+mod tls;
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use tempfile::TempDir;
 
 use super::{Problems, Settings, check};
 use crate::auth::method::Method;
-use crate::auth::secret::Secret;
 use crate::pool::settings::{DatabaseSettings, PoolMode, PoolSettings, ServerAddress};
 use crate::wire::tls::TlsMode;
 
@@ -262,165 +263,6 @@ fn a_smaller_size_than_the_inherited_minimum_is_refused() {
 }
 
 #[test]
-fn variables_come_before_the_file() {
-    let setup = Setup::new()
-        .with("PGWARDEN__POOL__SIZE", "30")
-        .with("PGWARDEN__POOL__PREPARE_UNNAMED", "true")
-        .with("PGWARDEN__DATABASES__SHOP__HOST", "db1")
-        .with("PGWARDEN__DATABASES__SHOP__SERVER__USER", "app")
-        .with("PGWARDEN__DATABASES__NEW__POOL__SERVER_LIFETIME", "1d")
-        .with("PGWARDEN__CONSOLE__ADMINS", "alice, bob")
-        .with("PGWARDEN_PORT", "tcp://10.0.0.1:6432");
-    let settings = setup
-        .load(&format!("[pool]\nsize = 5\nmin_size = 1{SHOP}"))
-        .unwrap();
-    let shop = &settings.pools.databases["shop"];
-    assert_eq!((shop.pool.size, shop.pool.min_size), (30, 1));
-    assert!(shop.pool.prepare_unnamed);
-    assert_eq!(shop.address, ServerAddress::Tcp("db1".into(), 5432));
-    assert_eq!(shop.server.as_ref().unwrap().user.as_str(), "app");
-    let new = &settings.pools.databases["new"];
-    assert_eq!(new.pool.server_lifetime, Some(Duration::from_hours(24)));
-    assert!(settings.console.admins.contains("bob"));
-}
-
-#[test]
-fn a_variable_finds_a_database_in_upper_case() {
-    let setup = Setup::new().with("PGWARDEN__DATABASES__SHOP__PORT", "1");
-    let text = "[databases.Shop]\n[auth]\nmethod = \"trust\"";
-    let settings = setup.load(text).unwrap();
-    assert_eq!(settings.pools.databases.len(), 1);
-    let address = &settings.pools.databases["Shop"].address;
-    assert_eq!(*address, ServerAddress::Tcp("127.0.0.1".into(), 1));
-    let problems = setup.problems(&format!("{text}\n[databases.sHOP]"));
-    assert_eq!(
-        problems,
-        ["PGWARDEN__DATABASES__SHOP__PORT: could mean several entries that differ in case"]
-    );
-}
-
-#[test]
-fn a_wrong_variable_is_named() {
-    let setup = Setup::new()
-        .with("PGWARDEN__POOL__SIZE", "lots")
-        .with("PGWARDEN__POOL__SIZEE", "3")
-        .with("PGWARDEN__POLO__SIZE", "3")
-        .with("PGWARDEN__WORKERS__X", "3")
-        .with("PGWARDEN__DATABASES", "x")
-        .with("PGWARDEN__LOG__LEVEL", "loud");
-    let mut problems = setup.problems("workers = 2\n[auth]\nmethod = \"trust\"\n");
-    problems.sort();
-    for expected in [
-        "PGWARDEN__DATABASES: expected a table, not a string",
-        "PGWARDEN__LOG__LEVEL = \"loud\": expected one of",
-        "PGWARDEN__POLO__SIZE: unknown key",
-        "PGWARDEN__POOL__SIZE = \"lots\": expected a whole number",
-        "PGWARDEN__POOL__SIZEE: unknown key; did you mean pool.size?",
-        "PGWARDEN__WORKERS__X: unknown key",
-    ] {
-        let found = problems.iter().any(|line| line.starts_with(expected));
-        assert!(found, "{expected}: {problems:#?}");
-    }
-}
-
-#[test]
-fn variables_that_contradict_each_other_are_refused() {
-    let setup = Setup::new()
-        .with("PGWARDEN__POOL", "5")
-        .with("PGWARDEN__POOL__SIZE", "30");
-    assert_eq!(
-        setup.problems(SHOP),
-        ["PGWARDEN__POOL__SIZE: contradicts PGWARDEN__POOL"]
-    );
-}
-
-#[test]
-fn a_password_comes_from_text_variable_or_file() {
-    let setup = Setup::new().with("SHOP_PASSWORD", "from variable");
-    setup.write("shop.password", "from file\n");
-    for (password, expected) in [
-        ("\"from text\"", "from text"),
-        ("{ env = \"SHOP_PASSWORD\" }", "from variable"),
-        ("{ file = \"shop.password\" }", "from file"),
-    ] {
-        let shop = setup.shop(&format!(
-            "{SHOP}[databases.shop.server]\nuser = \"app\"\npassword = {password}"
-        ));
-        let server = shop.server.unwrap();
-        let Secret::Plain(plain) = server.secret.as_deref().unwrap() else {
-            panic!("{server:?}");
-        };
-        assert_eq!(plain.expose(), expected);
-    }
-}
-
-#[test]
-fn an_unusable_password_is_named_and_not_shown() {
-    let setup = Setup::new()
-        .with("EMPTY", "")
-        .with("VERIFIER", "SCRAM-SHA-256$hunter2")
-        .with("OTHER", VERIFIER);
-    for (password, expected) in [
-        ("12345", ".password: expected a password in quotes, { env"),
-        ("[\"hunter2\"]", ".password: expected a password in quotes"),
-        ("\"\"", ".password: expected a password that is not empty"),
-        (
-            "{ env = \"NONE\" }",
-            ".password.env = \"NONE\": expected the name",
-        ),
-        (
-            "{ env = \"EMPTY\" }",
-            ".env = \"EMPTY\": expected a password",
-        ),
-        ("{ env = \"VERIFIER\" }", "broken SCRAM-SHA-256 secret"),
-        ("{ env = \"OTHER\" }", "a SCRAM verifier lets others log in"),
-        ("{ file = \"none\" }", ".file = \"none\": cannot read"),
-        (
-            "{ env = \"A\", file = \"b\" }",
-            ".password: expected either",
-        ),
-        ("{ text = \"hunter2\" }", ".password.text: unknown key"),
-    ] {
-        let text = format!(
-            "{SHOP}[databases.shop.server]\nuser = \"app\"\npassword = {password}\npasword = \"hunter2\""
-        );
-        let problems = setup.problems(&text).join("\n");
-        assert!(problems.contains(expected), "{expected}: {problems}");
-        assert!(
-            problems.contains("server.pasword: unknown key"),
-            "{problems}"
-        );
-        for secret in ["hunter2", "12345", "oMSPoB4C08seZ3vyewkd"] {
-            assert!(!problems.contains(secret), "{problems}");
-        }
-    }
-}
-
-#[test]
-fn a_url_in_the_wrong_place_does_not_give_its_password_away() {
-    for line in [
-        "databases.x = \"postgres://app:hunter2@db/x\"",
-        "databases.x.host = \"postgres://app:hunter2@db/x\"",
-        "databases.x.server = \"app:hunter2\"",
-    ] {
-        let problems = Setup::new().problems(&format!("{line}{SHOP}"));
-        assert!(problems[0].starts_with("pgwarden.toml:1: databases.x"));
-        assert!(!problems.join("\n").contains("hunter2"), "{problems:?}");
-    }
-}
-
-#[test]
-fn debug_output_shows_no_secret() {
-    let setup = Setup::new().with("PGWARDEN__DATABASES__NEW__SERVER__PASSWORD", "hunter2");
-    let setup = setup.with("PGWARDEN__DATABASES__NEW__SERVER__USER", "app");
-    setup.write("userlist.txt", "\"alice\" \"hunter2\"");
-    let text = format!("{SHOP}[databases.shop.server]\nuser = \"app\"\npassword = \"hunter2\"");
-    let shown = format!("{:?}", setup.load(&text).unwrap());
-    assert!(shown.contains("PlainPassword(..)"));
-    assert!(!shown.contains("hunter2"), "{shown}");
-}
-
-#[test]
 fn the_names_of_the_console_are_reserved() {
     let problems = Setup::new().problems(&format!(
         "[databases.pgbouncer]\n[databases.pgwarden]{SHOP}"
@@ -475,73 +317,6 @@ fn limits_and_parameters_reach_their_settings() {
 }
 
 #[test]
-fn a_changed_certificate_changes_the_fingerprint() {
-    let setup = Setup::new();
-    let text = format!("{SHOP}[server_tls]\nmode = \"verify-full\"\nca = \"ca.crt\"");
-    setup.write_certificate("ca.crt", "ca.key");
-    let before = setup.shop(&text);
-    assert!(before.has_same_servers(&setup.shop(&text)));
-    setup.write_certificate("ca.crt", "ca.key");
-    assert!(!before.has_same_servers(&setup.shop(&text)));
-}
-
-#[test]
-fn a_database_has_its_own_tls_over_the_common_one() {
-    let setup = Setup::new();
-    setup.write_certificate("ca.crt", "ca.key");
-    let text = format!(
-        "server_tls.ca = \"ca.crt\"\n{SHOP}[databases.shop.tls]\nmode = \"verify-ca\"\n[databases.plain]\n\
-         tls = {{ mode = \"disable\" }}"
-    );
-    let settings = setup.load(&text).unwrap();
-    let databases = &settings.pools.databases;
-    let side = databases["shop"].tls.side.as_ref().unwrap();
-    assert_eq!(side.mode, TlsMode::VerifyCa);
-    assert!(databases["plain"].tls.side.is_none());
-}
-
-#[test]
-fn unusable_tls_files_are_complained_of_once_at_their_key() {
-    let setup = Setup::new();
-    setup.write_certificate("server.crt", "server.key");
-    for (tls, expected) in [
-        (
-            "[listen.tls]\nmode = \"require\"",
-            ["pgwarden.toml:1: listen.tls.certificate: certificate and key are both needed"],
-        ),
-        (
-            "[listen.tls]\ncertificate = \"server.crt\"\nkey = \"none.key\"",
-            [
-                "pgwarden.toml:3: listen.tls.key = \"none.key\": cannot use \"none.key\": No such file \
-              or directory (os error 2)",
-            ],
-        ),
-        (
-            "[listen.tls]\ncertificate = \"server.crt\"",
-            ["pgwarden.toml:1: listen.tls.key: certificate and key are both needed"],
-        ),
-        (
-            "[server_tls]\nmode = \"verify-ca\"",
-            [
-                "pgwarden.toml:1: server_tls.ca: verify-ca and verify-full need a file of \
-              certificate authorities",
-            ],
-        ),
-    ] {
-        let problems = setup.problems(&format!("{tls}{SHOP}"));
-        assert_eq!(problems, expected);
-    }
-}
-
-#[test]
-fn a_method_that_nobody_could_pass_is_refused() {
-    let problems = Setup::new().problems("[auth]\nmethod = \"cert\"\n[databases.shop]");
-    assert!(
-        problems[0].starts_with("pgwarden.toml:2: auth.method = \"cert\": expected a client_ca")
-    );
-}
-
-#[test]
 fn some_way_to_connect_is_needed() {
     let setup = Setup::new();
     assert_eq!(
@@ -561,37 +336,6 @@ fn some_way_to_connect_is_needed() {
 }
 
 #[test]
-fn every_broken_line_of_the_userlist_is_a_problem() {
-    let setup = Setup::new();
-    setup.write("userlist.txt", "\"a\" \"b\"\nhunter2\n\"c\" hunter2\n");
-    let problems = setup.problems(SHOP);
-    assert_eq!(problems.len(), 2);
-    assert!(problems[0].starts_with("pgwarden.toml:4: auth.users = \"userlist.txt\": line 2: "));
-    assert!(!problems.concat().contains("hunter2"));
-}
-
-#[test]
-fn entries_tell_what_holds_and_hide_passwords() {
-    let text = format!(
-        "pool.size = 7{SHOP}[databases.shop.server]\nuser = \"app\"\npassword = \"hunter2\""
-    );
-    let settings = Setup::new().load(&text).unwrap();
-    let entry = |key: &str| {
-        let mut entries = settings.entries.iter();
-        entries.find(|entry| entry.key == key).unwrap().clone()
-    };
-    assert_eq!(entry("pool.size").value.as_deref(), Some("7"));
-    assert_eq!(entry("pool.size").default.as_deref(), Some("20"));
-    assert_eq!(
-        entry("databases.shop.pool.size").value.as_deref(),
-        Some("7")
-    );
-    assert!(entry("pool.size").is_reloadable && !entry("listen.port").is_reloadable);
-    let password = entry("databases.shop.server.password");
-    assert_eq!(password.value.as_deref(), Some("(hidden)"));
-}
-
-#[test]
 fn check_prints_a_summary_or_every_problem_and_their_number() {
     let setup = Setup::new();
     let file = setup.path("pgwarden.toml");
@@ -608,4 +352,14 @@ fn check_prints_a_summary_or_every_problem_and_their_number() {
         text.contains("none.toml: cannot be read: No such file"),
         "{text}"
     );
+}
+
+proptest::proptest! {
+    #[test]
+    fn any_text_is_read_or_refused_without_a_panic(
+        text in "(\\[{1,2}(pool|databases\\.x|users|listen\\.tls)\\]{1,2}\n|(size|port|server|password|\"\") ?= ?(1|-1|\"off\"|\\{|\\}|\\[|1e9)\n|\\PC)*",
+        variable in "PGWARDEN__[A-Z_.\\[\\]0é]*",
+    ) {
+        let _ = Setup::new().with(&variable, "x").load(&text);
+    }
 }
