@@ -209,7 +209,7 @@ fn an_unknown_key_is_compared_with_all_known_ones() {
     assert_eq!(
         Setup::new().problems(&text),
         [
-            "pgwarden.toml:1: pool_mode: unknown key",
+            "pgwarden.toml:1: pool_mode: unknown key; did you mean pool.mode?",
             "pgwarden.toml:3: listen.workers: unknown key; did you mean workers?",
             "pgwarden.toml:4: databses: unknown key; did you mean databases?",
             "pgwarden.toml:8: auth.size: unknown key; did you mean pool.size?",

@@ -94,13 +94,20 @@ impl<'a> Document<'a> {
             .keys()
             .filter(|other| other.last() == Some(key))
             .max_by_key(|other| other.iter().zip(path).take_while(|(a, b)| a == b).count());
-        let meant = namesake.map(|path| dotted(path)).or_else(|| {
-            closest(key, siblings).map(|sibling| {
-                let mut meant = parent.to_vec();
-                meant.push(sibling.to_owned());
-                dotted(&meant)
-            })
-        });
+        let beside = |keys: &[&str]| {
+            let keys = keys.iter().map(|&key| key.to_owned());
+            parent.iter().cloned().chain(keys).collect::<KeyPath>()
+        };
+        // `pool_mode` for `pool.mode`.
+        let in_table = key
+            .match_indices('_')
+            .map(|(at, _)| beside(&[&key[..at], &key[at + 1..]]))
+            .find(|path| asked.contains_key(path));
+        let meant = namesake
+            .cloned()
+            .or(in_table)
+            .or_else(|| closest(key, siblings).map(|sibling| beside(&[sibling])))
+            .map(|path| dotted(&path));
         match meant {
             Some(meant) => format!("unknown key; did you mean {meant}?"),
             None => "unknown key".into(),
