@@ -10,6 +10,14 @@
 //! * [`console`]: the administrator's SHOW and PAUSE.
 //! * [`telemetry`]: logs and metrics.
 //! * [`config`]: files and environment to settings.
+//! * [`app`]: listeners, workers, signals, reload: all that lives long.
 
+pub mod app;
 pub mod auth;
+pub mod config;
+pub mod console;
+pub mod policy;
+pub mod pool;
+pub mod session;
+pub mod telemetry;
 pub mod wire;

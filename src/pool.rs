@@ -5,7 +5,10 @@ pub mod credentials;
 pub mod error;
 pub mod lease;
 pub mod manager;
-#[expect(clippy::module_inception, reason = "the layer is named after its main type")]
+#[expect(
+    clippy::module_inception,
+    reason = "the layer is named after its main type"
+)]
 pub mod pool;
 pub mod pools;
 pub mod replies;

@@ -14,7 +14,10 @@ pub struct Budget {
 impl Budget {
     /// A budget of this many servers; `None`: no limit.
     pub fn new(limit: Option<usize>) -> Self {
-        Self { limit, places: limit.map(|limit| Arc::new(Semaphore::new(limit))) }
+        Self {
+            limit,
+            places: limit.map(|limit| Arc::new(Semaphore::new(limit))),
+        }
     }
 
     /// The limit it was made with.

@@ -26,7 +26,11 @@ struct Learned {
 impl Credentials {
     /// Credentials of this user; without a secret, the keys must be learned from clients.
     pub fn new(user: UserName, secret: Option<Arc<Secret>>) -> Self {
-        Self { user, secret, learned: Mutex::default() }
+        Self {
+            user,
+            secret,
+            learned: Mutex::default(),
+        }
     }
 
     /// The server's user.

@@ -37,12 +37,18 @@ pub enum Released {
 
 impl Lease {
     pub(super) fn new(object: Object<Manager>, workshop: Arc<Workshop>, stats: Arc<Stats>) -> Self {
-        Self { object: Some(object), workshop, stats }
+        Self {
+            object: Some(object),
+            workshop,
+            stats,
+        }
     }
 
     /// The server.
     pub fn server(&mut self) -> &mut Server {
-        self.object.as_mut().expect("a lease has its server until it is released or dropped")
+        self.object
+            .as_mut()
+            .expect("a lease has its server until it is released or dropped")
     }
 
     /// Gives the server back if nobody could notice whose it was; closes it if in doubt.
@@ -139,7 +145,10 @@ impl Cleaning {
             }
             Ok(Ok(())) => warn!("server closed: it said something unasked after it was cleaned"),
             Ok(Err(error)) => warn!(%error, "server closed: it could not be cleaned"),
-            Err(_) => warn!(?limit, "server closed: cleaning took longer than server_connect_timeout"),
+            Err(_) => warn!(
+                ?limit,
+                "server closed: cleaning took longer than server_connect_timeout"
+            ),
         }
     }
 }

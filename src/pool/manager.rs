@@ -146,16 +146,27 @@ impl Workshop {
         }
     }
 
-    async fn connect(&self, places: Vec<OwnedSemaphorePermit>) -> Result<Box<Server>, ConnectError> {
+    async fn connect(
+        &self,
+        places: Vec<OwnedSemaphorePermit>,
+    ) -> Result<Box<Server>, ConnectError> {
         let mut parameters = vec![("database", self.database.dbname.as_str())];
-        parameters
-            .extend(self.database.startup_parameters.iter().map(|(n, v)| (n.as_str(), v.as_str())));
+        parameters.extend(
+            self.database
+                .startup_parameters
+                .iter()
+                .map(|(n, v)| (n.as_str(), v.as_str())),
+        );
         let log_in = async {
             let stream = self.target.connect().await?;
             log_in(stream, &self.credentials, &parameters).await
         };
         let epoch = self.epoch.load(Ordering::Relaxed);
-        let LoggedIn { stream, parameters, key } = match self.target.timeout {
+        let LoggedIn {
+            stream,
+            parameters,
+            key,
+        } = match self.target.timeout {
             Some(limit) => tokio::time::timeout(limit, log_in)
                 .await
                 .map_err(|_| ConnectError::Timeout(limit))??,
@@ -179,7 +190,11 @@ impl Workshop {
             applied: Arc::default(),
             info,
             tracked: self.tracked.clone(),
-            expires: self.database.pool.server_lifetime.map(|age| now + jittered(age, id)),
+            expires: self
+                .database
+                .pool
+                .server_lifetime
+                .map(|age| now + jittered(age, id)),
             used: now,
             epoch,
             _places: places,
@@ -229,7 +244,10 @@ impl managed::Manager for Manager {
         if expired || !self.0.is_current(server.epoch) || !server.looks_alive() {
             return Err(RecycleError::message("too old, replaced or closed"));
         }
-        server.stream.adopt().map_err(|e| Arc::new(ConnectError::from(e)))?;
+        server
+            .stream
+            .adopt()
+            .map_err(|e| Arc::new(ConnectError::from(e)))?;
         let settings = &self.0.database.pool;
         if let Some(query) = &settings.server_check_query
             && now.duration_since(server.used) >= settings.server_check_delay

@@ -293,8 +293,12 @@ impl Pool {
     }
 
     fn lend(&self, object: managed::Object<Manager>, client: u64) -> Lease {
-        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-        object.info.lend(client, u64::try_from(now.as_micros()).unwrap_or(u64::MAX));
+        let now = SystemTime::now()
+            .duration_since(SystemTime::UNIX_EPOCH)
+            .unwrap_or_default();
+        object
+            .info
+            .lend(client, u64::try_from(now.as_micros()).unwrap_or(u64::MAX));
         Lease::new(object, self.workshop.clone(), self.stats.clone())
     }
 
@@ -386,4 +390,8 @@ impl Drop for Waiting<'_> {
 }
 
 /// Try and do not wait; opening a server has its own limit.
-const AT_ONCE: Timeouts = Timeouts { wait: Some(Duration::ZERO), create: None, recycle: None };
+const AT_ONCE: Timeouts = Timeouts {
+    wait: Some(Duration::ZERO),
+    create: None,
+    recycle: None,
+};

@@ -50,7 +50,10 @@ pub struct NoSuchDatabase(pub DatabaseName);
 impl Pools {
     /// No pools yet.
     pub fn new(settings: PoolsSettings, workers: usize) -> Arc<Self> {
-        let state = Mutex::new(State { settings, ..State::default() });
+        let state = Mutex::new(State {
+            settings,
+            ..State::default()
+        });
         Arc::new_cyclic(|myself| Self {
             state,
             workers,
@@ -73,8 +76,12 @@ impl Pools {
     ) -> Result<Arc<Pool>, NoSuchDatabase> {
         let mut state = self.state();
         let name = admission.database();
-        let database =
-            state.settings.databases.get(name).cloned().ok_or_else(|| NoSuchDatabase(name.clone()))?;
+        let database = state
+            .settings
+            .databases
+            .get(name)
+            .cloned()
+            .ok_or_else(|| NoSuchDatabase(name.clone()))?;
         let (user, secret) = match &database.server {
             Some(server) => (server.user.clone(), server.secret.clone()),
             None => (admission.identity().user().clone(), secret),
@@ -91,15 +98,37 @@ impl Pools {
             None => database,
             Some(kind) => Arc::new(for_replication(&database, kind)),
         };
-        let budgets = [
-            state.database_budget(&database),
-            state.user_budget(&user),
-        ];
-        let credentials = Credentials::new(user, secret);
-        let workshop = Workshop::new(database, credentials, budgets, self.myself.clone());
-        let pool = Arc::new(Pool::new(workshop, self.workers));
+        let pool = self.make(&mut state, database, Credentials::new(user, secret));
         state.pools.insert(key, pool.clone());
         Ok(pool)
+    }
+
+    /// Makes the pools that are kept filled whether or not anybody comes: those with a
+    /// `min_size` and one user for all clients.
+    pub fn prewarm(&self) {
+        let mut state = self.state();
+        let wanted: Vec<_> = state
+            .settings
+            .databases
+            .values()
+            .filter(|database| database.pool.min_size > 0)
+            .filter_map(|database| Some((database.clone(), database.server.clone()?)))
+            .collect();
+        for (database, server) in wanted {
+            let key = Key {
+                database: database.name.clone(),
+                user: server.user.clone(),
+                replication: None,
+            };
+            if !state.pools.contains_key(&key) {
+                let pool = self.make(
+                    &mut state,
+                    database,
+                    Credentials::new(server.user, server.secret),
+                );
+                state.pools.insert(key, pool);
+            }
+        }
     }
 
     /// Takes over new settings. Pools whose servers would be the same go on; others are closed,
@@ -108,20 +137,29 @@ impl Pools {
         let mut state = self.state();
         let old_users = std::mem::take(&mut state.settings.max_user_connections);
         let new_users = &settings.max_user_connections;
-        state.users.retain(|user, _| old_users.get(user) == new_users.get(user));
+        state
+            .users
+            .retain(|user, _| old_users.get(user) == new_users.get(user));
         state.pools.retain(|key, pool| {
             let same_user = old_users.get(pool.user()) == new_users.get(pool.user());
-            let same = settings.databases.get(&key.database).is_some_and(|new| match &key.replication {
-                None => new.has_same_servers(pool.database()),
-                Some(kind) => for_replication(new, kind).has_same_servers(pool.database()),
-            });
+            let same =
+                settings
+                    .databases
+                    .get(&key.database)
+                    .is_some_and(|new| match &key.replication {
+                        None => new.has_same_servers(pool.database()),
+                        Some(kind) => for_replication(new, kind).has_same_servers(pool.database()),
+                    });
             if !(same && same_user) {
                 pool.close();
             }
             same && same_user
         });
         state.databases.retain(|name, budget| {
-            settings.databases.get(name).is_some_and(|new| new.max_connections == budget.limit())
+            settings
+                .databases
+                .get(name)
+                .is_some_and(|new| new.max_connections == budget.limit())
         });
         state.settings = settings;
     }
@@ -136,20 +174,30 @@ impl Pools {
         database: &DatabaseSettings,
         max_clients: usize,
     ) -> Result<ClientPlace, NoPlace> {
-        let of_database = self.state().clients.entry(database.name.clone()).or_default().clone();
+        let of_database = self
+            .state()
+            .clients
+            .entry(database.name.clone())
+            .or_default()
+            .clone();
         let of_all = Count::below(&self.clients, Some(max_clients)).ok_or(NoPlace::Process)?;
         let of_database =
             Count::below(&of_database, database.max_clients).ok_or(NoPlace::Database)?;
-        Ok(ClientPlace { _of_all: of_all, _of_database: of_database })
+        Ok(ClientPlace {
+            _of_all: of_all,
+            _of_database: of_database,
+        })
     }
 
     /// Clients that have a place: of all databases, or of one.
     pub fn clients(&self, database: Option<&DatabaseName>) -> usize {
         match database {
             None => self.clients.load(Ordering::Relaxed),
-            Some(name) => {
-                self.state().clients.get(name).map_or(0, |count| count.load(Ordering::Relaxed))
-            }
+            Some(name) => self
+                .state()
+                .clients
+                .get(name)
+                .map_or(0, |count| count.load(Ordering::Relaxed)),
         }
     }
 
@@ -170,6 +218,20 @@ impl Pools {
         pools
     }
 
+    fn make(
+        &self,
+        state: &mut State,
+        database: Arc<DatabaseSettings>,
+        credentials: Credentials,
+    ) -> Arc<Pool> {
+        let budgets = [
+            state.database_budget(&database),
+            state.user_budget(credentials.user()),
+        ];
+        let workshop = Workshop::new(database, credentials, budgets, self.myself.clone());
+        Arc::new(Pool::new(workshop, self.workers))
+    }
+
     /// Makes room under a budget: closes the idle server of another pool that was used the
     /// longest ago.
     pub(super) fn evict(&self, budget: &Arc<Budget>, but_not: &Arc<Registry>) {
@@ -177,7 +239,12 @@ impl Pools {
             .all()
             .into_iter()
             .filter(|pool| !Arc::ptr_eq(pool.registry(), but_not))
-            .filter(|pool| pool.workshop().budgets.iter().any(|b| Arc::ptr_eq(b, budget)))
+            .filter(|pool| {
+                pool.workshop()
+                    .budgets
+                    .iter()
+                    .any(|b| Arc::ptr_eq(b, budget))
+            })
             .collect();
         let oldest = sharing
             .iter()
@@ -242,14 +309,19 @@ impl State {
 
     fn user_budget(&mut self, user: &UserName) -> Arc<Budget> {
         let limit = self.settings.max_user_connections.get(user).copied();
-        self.users.entry(user.clone()).or_insert_with(|| Arc::new(Budget::new(limit))).clone()
+        self.users
+            .entry(user.clone())
+            .or_insert_with(|| Arc::new(Budget::new(limit)))
+            .clone()
     }
 }
 
 /// The database as a replication client gets it: its own server for as long as it stays.
 fn for_replication(database: &DatabaseSettings, kind: &str) -> DatabaseSettings {
     let mut database = database.clone();
-    database.startup_parameters.insert("replication".into(), kind.into());
+    database
+        .startup_parameters
+        .insert("replication".into(), kind.into());
     database.pool.mode = crate::pool::settings::PoolMode::Session;
     database.pool.min_size = 0;
     database

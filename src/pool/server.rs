@@ -130,7 +130,9 @@ impl Server {
                     | Tag::NoData
                     | Tag::ParameterDescription
                     | Tag::ParseComplete
-                    | Tag::PortalSuspended => return Err(FramingError::Tag(head.tag() as u8).into()),
+                    | Tag::PortalSuspended => {
+                        return Err(FramingError::Tag(head.tag() as u8).into());
+                    }
                 }
                 self.inbox.consume(body_end);
             }
@@ -192,7 +194,10 @@ impl Server {
             return Ok(None);
         };
         if head.body_len() > MAX_OWN_REPLY {
-            return Err(FramingError::TooLong { len: head.body_len(), limit: MAX_OWN_REPLY });
+            return Err(FramingError::TooLong {
+                len: head.body_len(),
+                limit: MAX_OWN_REPLY,
+            });
         }
         Ok((unread.len() >= head.message_len()).then_some(head))
     }

@@ -27,12 +27,17 @@ impl Tracked {
 
     /// The values among what a server reported at login.
     pub fn values_of(&self, reported: &Parameters) -> Values {
-        self.0.iter().map(|name| reported.value(name).map(Into::into)).collect()
+        self.0
+            .iter()
+            .map(|name| reported.value(name).map(Into::into))
+            .collect()
     }
 
     /// The place of a name.
     pub fn position(&self, name: &str) -> Option<usize> {
-        self.0.iter().position(|known| known.eq_ignore_ascii_case(name))
+        self.0
+            .iter()
+            .position(|known| known.eq_ignore_ascii_case(name))
     }
 
     /// The name at a place.
@@ -42,7 +47,9 @@ impl Tracked {
 
     /// Replaces one value.
     pub fn note(&self, values: &mut Values, name: &str, value: &str) {
-        let Some(at) = self.position(name) else { return };
+        let Some(at) = self.position(name) else {
+            return;
+        };
         if values[at].as_deref() != Some(value) {
             let mut changed: Vec<_> = values.iter().cloned().collect();
             changed[at] = Some(value.into());
@@ -65,10 +72,16 @@ impl Tracked {
                 put_call(&mut calls, name, Some(wanted));
             }
         }
-        for (name, _) in applied.iter().filter(|(name, _)| extra.value(name).is_none()) {
+        for (name, _) in applied
+            .iter()
+            .filter(|(name, _)| extra.value(name).is_none())
+        {
             put_call(&mut calls, name, None);
         }
-        for (name, value) in extra.iter().filter(|&(name, value)| applied.value(name) != Some(value)) {
+        for (name, value) in extra
+            .iter()
+            .filter(|&(name, value)| applied.value(name) != Some(value))
+        {
             put_call(&mut calls, name, Some(value));
         }
         (!calls.is_empty()).then(|| format!("SELECT {calls}"))
@@ -132,7 +145,10 @@ mod tests {
         let tracked = Tracked::new(&[]);
         let values = tracked.values_of(&parameters(&[("TimeZone", "UTC")]));
         let extra = parameters(&[("work_mem", "1MB")]);
-        assert_eq!(tracked.statement((&values, &values), (&extra, &extra)), None);
+        assert_eq!(
+            tracked.statement((&values, &values), (&extra, &extra)),
+            None
+        );
     }
 
     #[test]
@@ -144,7 +160,10 @@ mod tests {
         tracked.note(&mut wanted, "timezone", "Europe/Paris");
         let statement = tracked.statement(
             (&had, &wanted),
-            (&parameters(&[("work_mem", "1MB")]), &parameters(&[("search_path", "a, b")])),
+            (
+                &parameters(&[("work_mem", "1MB")]),
+                &parameters(&[("search_path", "a, b")]),
+            ),
         );
         assert_eq!(
             statement.unwrap(),
@@ -167,6 +186,9 @@ mod tests {
         let had = tracked.values_of(&parameters(&[]));
         let mut wanted = had.clone();
         tracked.note(&mut wanted, "my.extra", "1");
-        assert_eq!(tracked.statement((&had, &wanted), (&parameters(&[]), &parameters(&[]))), None);
+        assert_eq!(
+            tracked.statement((&had, &wanted), (&parameters(&[]), &parameters(&[]))),
+            None
+        );
     }
 }

@@ -87,7 +87,9 @@ impl Context {
             Secret::Md5(_) | Secret::Scram(_) => None,
         };
         let verifier = Arc::new(tokio::task::spawn_blocking(derive).await.ok()??);
-        self.verifiers.borrow_mut().insert(user.clone(), (secret, verifier.clone()));
+        self.verifiers
+            .borrow_mut()
+            .insert(user.clone(), (secret, verifier.clone()));
         Some(verifier)
     }
 

@@ -75,7 +75,8 @@ impl Downstream {
                 }
                 continue;
             }
-            let Some(head) = Head::<Backend>::parse(rest).map_err(SessionError::ServerFraming)? else {
+            let Some(head) = Head::<Backend>::parse(rest).map_err(SessionError::ServerFraming)?
+            else {
                 seen.wants = Head::<Backend>::LEN;
                 return Ok(seen);
             };
@@ -188,7 +189,8 @@ pub(super) fn put_insert(out: &mut Vec<u8>, kind: Kind, status: TransactionStatu
         // The only Query that is answered here closes a statement.
         Kind::Query => {
             if status == TransactionStatus::Failed {
-                ErrorResponse::error(SqlState::IN_FAILED_TRANSACTION, IN_FAILED_TRANSACTION).put(out);
+                ErrorResponse::error(SqlState::IN_FAILED_TRANSACTION, IN_FAILED_TRANSACTION)
+                    .put(out);
             } else {
                 backend::put_command_complete(out, "DEALLOCATE");
             }

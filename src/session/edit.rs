@@ -18,17 +18,16 @@ pub(super) struct Edit<'a> {
 
 impl<'a> Edit<'a> {
     pub(super) fn new(input: &'a [u8]) -> Self {
-        Self { input, start: 0, end: 0 }
+        Self {
+            input,
+            start: 0,
+            end: 0,
+        }
     }
 
     /// What has not been looked at.
     pub(super) fn rest(&self) -> &'a [u8] {
         &self.input[self.end..]
-    }
-
-    /// How much has been looked at.
-    pub(super) fn done(&self) -> usize {
-        self.end
     }
 
     /// Passes on the next `len` bytes.
@@ -73,7 +72,8 @@ impl<'a> Edit<'a> {
 
     fn put_run(&mut self, out: &mut Outbox) {
         if self.start < self.end {
-            out.buffer().extend_from_slice(&self.input[self.start..self.end]);
+            out.buffer()
+                .extend_from_slice(&self.input[self.start..self.end]);
             self.start = self.end;
         }
     }

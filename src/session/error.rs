@@ -48,9 +48,10 @@ impl SessionError {
     pub fn to_client(&self) -> Option<ErrorResponse> {
         match self {
             Self::ClientLost(_) | Self::ServerEnded => None,
-            Self::ClientFraming(error) => {
-                Some(ErrorResponse::fatal(SqlState::PROTOCOL_VIOLATION, error.to_string()))
-            }
+            Self::ClientFraming(error) => Some(ErrorResponse::fatal(
+                SqlState::PROTOCOL_VIOLATION,
+                error.to_string(),
+            )),
             Self::Refused(error) => Some(error.clone()),
             Self::LoginTimeout => Some(ErrorResponse::fatal(
                 SqlState::PROTOCOL_VIOLATION,

@@ -78,11 +78,22 @@ impl Greeted {
             client.application_name.replace(name.to_owned());
         }
         let secret = settings.users.get(user.as_str()).cloned();
-        let mut conversation = Conversation { greeted: &mut self, cx, settings, user: &user };
+        let mut conversation = Conversation {
+            greeted: &mut self,
+            cx,
+            settings,
+            user: &user,
+        };
         match conversation.run(secret.as_ref()).await {
             Ok((identity, keys)) => {
                 backend::put_authentication(self.outbox.buffer(), authentication::OK, &[]);
-                Ok(Proved { greeted: self, identity, database, secret, keys })
+                Ok(Proved {
+                    greeted: self,
+                    identity,
+                    database,
+                    secret,
+                    keys,
+                })
             }
             Err(error) => {
                 *refused = Some(self.stream);
@@ -144,7 +155,9 @@ impl Conversation<'_> {
                 SqlState::INVALID_AUTHORIZATION,
                 "a cleartext password is only accepted over TLS or a Unix socket",
             );
-            return Err(SessionError::Refused(error.with_hint("Connect with sslmode=require.")));
+            return Err(SessionError::Refused(
+                error.with_hint("Connect with sslmode=require."),
+            ));
         }
         let out = self.greeted.outbox.buffer();
         backend::put_authentication(out, authentication::CLEARTEXT_PASSWORD, &[]);
@@ -152,7 +165,10 @@ impl Conversation<'_> {
         let sent = zeroize::Zeroizing::new(sent);
         // An unknown user's password takes as long to be found wrong as a known one's.
         let secret = secret.cloned().unwrap_or_else(|| {
-            Arc::new(Secret::Scram(Verifier::mock(&self.cx.mock_seed, self.user.as_str())))
+            Arc::new(Secret::Scram(Verifier::mock(
+                &self.cx.mock_seed,
+                self.user.as_str(),
+            )))
         });
         let user = self.user.to_string();
         let verify = move || {
@@ -161,9 +177,11 @@ impl Conversation<'_> {
         };
         // Deriving keys takes milliseconds, which other clients of this worker need not wait.
         match tokio::task::spawn_blocking(verify).await {
-            Ok(Some(proof)) => {
-                Ok(Identity::by_password(self.user.clone(), Method::Password, proof))
-            }
+            Ok(Some(proof)) => Ok(Identity::by_password(
+                self.user.clone(),
+                Method::Password,
+                proof,
+            )),
             Ok(None) | Err(_) => Err(self.wrong_password()),
         }
     }
@@ -176,9 +194,7 @@ impl Conversation<'_> {
         let sent = self.password_message().await?;
         let response = sent.strip_suffix(b"\0").unwrap_or(&sent);
         secret
-            .and_then(|secret| {
-                md5::secret_answers_md5(secret, self.user.as_str(), salt, response)
-            })
+            .and_then(|secret| md5::secret_answers_md5(secret, self.user.as_str(), salt, response))
             .map(|proof| Identity::by_password(self.user.clone(), Method::Md5, proof))
             .ok_or_else(|| self.wrong_password())
     }
@@ -188,7 +204,10 @@ impl Conversation<'_> {
             Some(Secret::Scram(verifier)) => Arc::new(verifier.clone()),
             Some(Secret::Plain(_)) => {
                 let secret = secret.cloned();
-                self.cx.verifier_of(self.user, secret).await.ok_or_else(|| self.wrong_password())?
+                self.cx
+                    .verifier_of(self.user, secret)
+                    .await
+                    .ok_or_else(|| self.wrong_password())?
             }
             // An md5 hash cannot be used; nobody learns that from outside.
             Some(Secret::Md5(_)) | None => {
@@ -217,18 +236,31 @@ impl Conversation<'_> {
         backend::put_authentication(out, authentication::SASL_CONTINUE, server_first.as_bytes());
 
         let message = self.password_message().await?;
-        let proven =
-            exchange.client_final(&message).map_err(|error| self.scram_failed(&error))?;
+        let proven = exchange
+            .client_final(&message)
+            .map_err(|error| self.scram_failed(&error))?;
         let out = self.greeted.outbox.buffer();
-        backend::put_authentication(out, authentication::SASL_FINAL, proven.server_final.as_bytes());
+        backend::put_authentication(
+            out,
+            authentication::SASL_FINAL,
+            proven.server_final.as_bytes(),
+        );
         let identity = Identity::by_scram(self.user.clone(), &proven);
         Ok((identity, Some(proven.keys)))
     }
 
     /// The body of a PasswordMessage or a SASL response, with its bounds.
     async fn password_message(&mut self) -> Result<Vec<u8>> {
-        let Greeted { stream, inbox, outbox, .. } = &mut *self.greeted;
-        outbox.flush(stream).await.map_err(SessionError::ClientLost)?;
+        let Greeted {
+            stream,
+            inbox,
+            outbox,
+            ..
+        } = &mut *self.greeted;
+        outbox
+            .flush(stream)
+            .await
+            .map_err(SessionError::ClientLost)?;
         loop {
             let unread = inbox.unread();
             if let Some(head) =
@@ -251,7 +283,9 @@ impl Conversation<'_> {
             }
             let read = poll_fn(|cx| inbox.poll_fill(stream, 0, cx)).await;
             if read.map_err(SessionError::ClientLost)? == 0 {
-                return Err(SessionError::ClientLost(io::ErrorKind::UnexpectedEof.into()));
+                return Err(SessionError::ClientLost(
+                    io::ErrorKind::UnexpectedEof.into(),
+                ));
             }
         }
     }
@@ -292,7 +326,11 @@ fn sasl_initial(body: &[u8]) -> std::result::Result<(&str, &[u8]), FramingError>
     let mechanism = std::str::from_utf8(body.cstr()?).map_err(|_| FramingError::Body)?;
     let len = usize::try_from(body.int32()?).map_err(|_| FramingError::Body)?;
     let response = body.bytes(len)?;
-    if body.rest().is_empty() { Ok((mechanism, response)) } else { Err(FramingError::Body) }
+    if body.rest().is_empty() {
+        Ok((mechanism, response))
+    } else {
+        Err(FramingError::Body)
+    }
 }
 
 /// A token of an identity provider may be long; nothing else is.

@@ -8,13 +8,13 @@ use std::time::Instant;
 
 use crate::pool::server::Server;
 use crate::pool::settings::PoolMode;
+use crate::pool::tracked::Values;
 use crate::pool::{Lease, Pool};
 use crate::session::downstream::{ClientSide, Downstream, Seen, put_insert};
 use crate::session::edit::Edit;
 use crate::session::error::SessionError;
 use crate::session::roster::{Client, Signal};
 use crate::session::upstream::{Counts, Scan, Upstream};
-use crate::pool::tracked::Values;
 use crate::wire::backend::TransactionStatus;
 use crate::wire::buffer::Inbox;
 use crate::wire::error_response::ErrorResponse;
@@ -137,12 +137,16 @@ impl Exchange<'_> {
     /// One step from the client to the server; `Pending` if there is nothing to do.
     fn poll_up(&mut self, server: &mut Server, cx: &mut Context<'_>) -> Poll<Result<Option<End>>> {
         // Back-pressure: nothing is read from the client while the server does not read.
-        ready!(server.outbox.poll_flush(&mut server.stream, cx)).map_err(SessionError::ServerLost)?;
+        ready!(server.outbox.poll_flush(&mut server.stream, cx))
+            .map_err(SessionError::ServerLost)?;
         if self.leaving {
             return Poll::Pending;
         }
         if !self.fresh {
-            let read = self.line.inbox.poll_fill(&mut self.line.stream, self.wants, cx);
+            let read = self
+                .line
+                .inbox
+                .poll_fill(&mut self.line.stream, self.wants, cx);
             match ready!(read) {
                 Ok(0) | Err(_) => return Poll::Ready(Ok(Some(End::Vanished))),
                 Ok(len) => self.tally.received += len as u64,
@@ -155,7 +159,10 @@ impl Exchange<'_> {
         let mut edit = Edit::new(self.line.inbox.unread());
         let counts = &mut self.tally.statements;
         let idle = server.replies.is_answered();
-        let scan = self.line.upstream.scan(&mut edit, server, self.pool, counts)?;
+        let scan = self
+            .line
+            .upstream
+            .scan(&mut edit, server, self.pool, counts)?;
         let done = edit
             .send(&mut server.outbox, &mut server.stream, cx)
             .map_err(SessionError::ServerLost)?;
@@ -178,14 +185,20 @@ impl Exchange<'_> {
     }
 
     /// One step from the server to the client; `Pending` if there is nothing to do.
-    fn poll_down(&mut self, server: &mut Server, cx: &mut Context<'_>) -> Poll<Result<Option<End>>> {
+    fn poll_down(
+        &mut self,
+        server: &mut Server,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<Option<End>>> {
         // Back-pressure: nothing is read from the server while the client does not read.
         let line = &mut *self.line;
         match ready!(line.outbox.poll_flush(&mut line.stream, cx)) {
             Ok(()) => {}
             Err(_) => return Poll::Ready(Ok(Some(End::Vanished))),
         }
-        let read = server.inbox.poll_fill(&mut server.stream, self.server_wants, cx);
+        let read = server
+            .inbox
+            .poll_fill(&mut server.stream, self.server_wants, cx);
         match ready!(read) {
             Ok(0) => {
                 let eof = io::ErrorKind::UnexpectedEof.into();
@@ -204,7 +217,9 @@ impl Exchange<'_> {
             values: &mut line.values,
             outbox: &mut line.outbox,
         };
-        let scanned = line.downstream.scan(&mut edit, server, self.pool, &mut side);
+        let scanned = line
+            .downstream
+            .scan(&mut edit, server, self.pool, &mut side);
         let sent = edit.send(&mut line.outbox, &mut line.stream, cx);
         let seen = scanned?;
         match sent {

@@ -102,7 +102,10 @@ impl Client {
     /// returns `Pending`.
     pub fn listen(&self, cx: &mut Context<'_>) {
         let mut waker = self.waker.borrow_mut();
-        if !waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
+        if !waker
+            .as_ref()
+            .is_some_and(|waker| waker.will_wake(cx.waker()))
+        {
             *waker = Some(cx.waker().clone());
         }
     }
@@ -139,7 +142,10 @@ impl Roster {
     /// Adds a client; it leaves when the result is dropped.
     pub fn enter<'a>(&'a self, client: &Rc<Client>) -> Entry<'a> {
         self.clients.borrow_mut().insert(client.id, client.clone());
-        Entry { roster: self, client: client.clone() }
+        Entry {
+            roster: self,
+            client: client.clone(),
+        }
     }
 
     /// Gives a client its cancel key; false if another has one with the same process id.

@@ -7,6 +7,8 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
+use tokio::io::AsyncWriteExt;
+
 use crate::auth::secret::Secret;
 use crate::policy::admission::Admission;
 use crate::pool::error::CheckoutError;
@@ -75,7 +77,9 @@ impl Session {
             let lent = Instant::now();
             self.client.state.set(ClientState::Active);
             self.client.since.set(lent);
-            self.client.server.replace(Some(lease.server().info.clone()));
+            self.client
+                .server
+                .replace(Some(lease.server().info.clone()));
             let mut tally = Tally::new(lent);
             let ended = self.use_server(&mut lease, &mut tally).await;
             self.client.server.replace(None);
@@ -96,6 +100,18 @@ impl Session {
                 }
             }
         }
+    }
+
+    /// Sends what still waits, a last error if there is one, and hangs up. Not cancel safe.
+    ///
+    /// # Errors
+    /// The client is gone.
+    pub async fn finish(&mut self, error: Option<&ErrorResponse>) -> std::io::Result<()> {
+        if let Some(error) = error {
+            error.put(self.line.outbox.buffer());
+        }
+        self.line.outbox.flush(&mut self.line.stream).await?;
+        self.line.stream.shutdown().await
     }
 
     /// Waits until a message has arrived that needs a server. Cancel safe.
@@ -162,7 +178,9 @@ impl Session {
                         client.since.set(began);
                     }
                     match client.take_signal() {
-                        Signal::End(error) => return Poll::Ready(Err(SessionError::Refused(error))),
+                        Signal::End(error) => {
+                            return Poll::Ready(Err(SessionError::Refused(error)));
+                        }
                         Signal::CancelWait => return Poll::Ready(Ok(None)),
                         Signal::None => client.listen(task),
                     }
@@ -196,8 +214,11 @@ impl Session {
     }
 
     fn find_pool(&mut self, cx: &Context) -> Result<()> {
-        let found =
-            cx.pools.pool_for(&self.admission, self.replication.as_deref(), self.secret.clone());
+        let found = cx.pools.pool_for(
+            &self.admission,
+            self.replication.as_deref(),
+            self.secret.clone(),
+        );
         match found {
             Ok(pool) if !pool.is_closed() => self.pool = pool,
             Ok(_) | Err(_) => return Err(CheckoutError::Closed.into()),
@@ -251,8 +272,7 @@ impl Session {
         }
         let same_values =
             Arc::ptr_eq(&server.values, &self.line.values) || server.values == self.line.values;
-        let same_extra =
-            Arc::ptr_eq(&server.applied, &self.extra) || server.applied == self.extra;
+        let same_extra = Arc::ptr_eq(&server.applied, &self.extra) || server.applied == self.extra;
         if same_values && same_extra {
             return Ok(());
         }
@@ -264,7 +284,13 @@ impl Session {
         self.run(server, &sql).await?;
         server.applied = self.extra.clone();
         // The server may write a value in its own way: "iso" is "ISO, MDY".
-        for (at, (mine, theirs)) in self.line.values.iter().zip(server.values.iter()).enumerate() {
+        for (at, (mine, theirs)) in self
+            .line
+            .values
+            .iter()
+            .zip(server.values.iter())
+            .enumerate()
+        {
             if let (Some(mine), Some(theirs)) = (mine, theirs)
                 && mine != theirs
             {
@@ -278,13 +304,19 @@ impl Session {
 
     async fn run(&self, server: &mut Server, sql: &str) -> Result<()> {
         use crate::pool::server::RunError;
-        let limit = self.pool.settings().server_connect_timeout.unwrap_or(RUN_LIMIT);
+        let limit = self
+            .pool
+            .settings()
+            .server_connect_timeout
+            .unwrap_or(RUN_LIMIT);
         match tokio::time::timeout(limit, server.run(sql)).await {
             Ok(Ok(())) => Ok(()),
             Ok(Err(RunError::Refused(error))) => Err(SessionError::Parameters(error)),
             Ok(Err(RunError::Io(error))) => Err(SessionError::ServerLost(error)),
             Ok(Err(RunError::Framing(error))) => Err(SessionError::ServerFraming(error)),
-            Err(_) => Err(SessionError::ServerLost(std::io::ErrorKind::TimedOut.into())),
+            Err(_) => Err(SessionError::ServerLost(
+                std::io::ErrorKind::TimedOut.into(),
+            )),
         }
     }
 
@@ -294,7 +326,9 @@ impl Session {
         }
         release(cx, lease);
         self.line.upstream.statements.shrink();
-        self.client.prepared.set(self.line.upstream.statements.len());
+        self.client
+            .prepared
+            .set(self.line.upstream.statements.len());
     }
 
     /// Gives the server of a client that has said goodbye back, if it may be.

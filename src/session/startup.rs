@@ -104,7 +104,11 @@ impl Opening<'_> {
                 self.nothing_may_follow("SSL")?;
                 let possible = self.settings.tls.is_some() && !self.stream.socket().is_unix();
                 self.answer(if possible { b'S' } else { b'N' }).await?;
-                Ok(if possible { Step::BeginTls } else { Step::Again })
+                Ok(if possible {
+                    Step::BeginTls
+                } else {
+                    Step::Again
+                })
             }
             StartupPacket::GssEncRequest if !self.asked_gss => {
                 self.asked_gss = true;
@@ -124,9 +128,11 @@ impl Opening<'_> {
     fn finish(self, packet: StartupPacket, refused: &mut Option<Stream>) -> Result<Hello> {
         let (version, mut parameters, options) = match packet {
             StartupPacket::CancelRequest(key) => return Ok(Hello::Cancel(key)),
-            StartupPacket::StartupMessage { version, parameters, protocol_options } => {
-                (version, parameters, protocol_options)
-            }
+            StartupPacket::StartupMessage {
+                version,
+                parameters,
+                protocol_options,
+            } => (version, parameters, protocol_options),
             StartupPacket::SslRequest | StartupPacket::GssEncRequest => {
                 return Err(refuse("encryption was requested twice"));
             }
@@ -141,7 +147,11 @@ impl Opening<'_> {
             let error = ErrorResponse::fatal(SqlState::FEATURE_NOT_SUPPORTED, text);
             return Err(SessionError::Refused(error));
         }
-        let mode = self.settings.tls.as_ref().map_or(TlsMode::Disable, |tls| tls.mode);
+        let mode = self
+            .settings
+            .tls
+            .as_ref()
+            .map_or(TlsMode::Disable, |tls| tls.mode);
         let open = !self.stream.is_tls() && !self.stream.socket().is_unix();
         if open && mode >= TlsMode::Require {
             *refused = Some(self.stream);
@@ -164,7 +174,9 @@ impl Opening<'_> {
             parameters.set("database", &user);
         }
         let binding = match (&self.stream, &self.settings.tls) {
-            (Stream::TlsFromClient(_), Some(tls)) => certificate::end_point_binding(&tls.certificate),
+            (Stream::TlsFromClient(_), Some(tls)) => {
+                certificate::end_point_binding(&tls.certificate)
+            }
             _ => None,
         };
         Ok(Hello::Startup(Greeted {
@@ -188,7 +200,9 @@ impl Opening<'_> {
             let Self { inbox, stream, .. } = self;
             let read = poll_fn(|cx| inbox.poll_fill(stream, 0, cx)).await;
             if read.map_err(SessionError::ClientLost)? == 0 {
-                return Err(SessionError::ClientLost(io::ErrorKind::UnexpectedEof.into()));
+                return Err(SessionError::ClientLost(
+                    io::ErrorKind::UnexpectedEof.into(),
+                ));
             }
         }
     }
@@ -199,11 +213,16 @@ impl Opening<'_> {
         if self.inbox.unread().is_empty() {
             return Ok(());
         }
-        Err(refuse(&format!("received unencrypted data after {what} request")))
+        Err(refuse(&format!(
+            "received unencrypted data after {what} request"
+        )))
     }
 
     async fn answer(&mut self, byte: u8) -> Result<()> {
-        self.stream.write_all(&[byte]).await.map_err(SessionError::ClientLost)
+        self.stream
+            .write_all(&[byte])
+            .await
+            .map_err(SessionError::ClientLost)
     }
 
     async fn accept_tls(mut self, direct: bool) -> Result<Self> {

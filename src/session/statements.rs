@@ -38,7 +38,11 @@ enum Unnamed {
 pub(super) enum UnnamedRef<'a> {
     None,
     Shared(&'a Arc<Statement>),
-    Text { parse_rest: &'a [u8], soil: Soil, generation: u64 },
+    Text {
+        parse_rest: &'a [u8],
+        soil: Soil,
+        generation: u64,
+    },
 }
 
 impl ClientStatements {
@@ -51,7 +55,9 @@ impl ClientStatements {
     }
 
     pub(super) fn name(&mut self, name: &[u8], statement: Arc<Statement>) {
-        self.names.get_or_insert_default().insert(name.into(), statement);
+        self.names
+            .get_or_insert_default()
+            .insert(name.into(), statement);
     }
 
     pub(super) fn forget(&mut self, name: &[u8]) -> Option<Arc<Statement>> {
@@ -67,9 +73,11 @@ impl ClientStatements {
         match &self.unnamed {
             Unnamed::None => UnnamedRef::None,
             Unnamed::Shared(statement) => UnnamedRef::Shared(statement),
-            Unnamed::Text(parse_rest, soil) => {
-                UnnamedRef::Text { parse_rest, soil: *soil, generation: self.generation }
-            }
+            Unnamed::Text(parse_rest, soil) => UnnamedRef::Text {
+                parse_rest,
+                soil: *soil,
+                generation: self.generation,
+            },
         }
     }
 
@@ -114,7 +122,10 @@ impl ClientStatements {
                 self.forget_unnamed();
             }
             About::Named(name) | About::NamedOnly(name) => {
-                if self.named(&name).is_some_and(|known| known.id() == note.statement.id()) {
+                if self
+                    .named(&name)
+                    .is_some_and(|known| known.id() == note.statement.id())
+                {
                     self.forget(&name);
                 }
             }

@@ -23,12 +23,20 @@ pub struct LoginStats {
 impl LoginStats {
     /// Counts an error that a client was sent, by the pooler or by a server.
     pub fn error(&self, code: SqlState) {
-        *self.errors.lock().unwrap_or_else(PoisonError::into_inner).entry(code).or_default() += 1;
+        *self
+            .errors
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .entry(code)
+            .or_default() += 1;
     }
 
     /// Errors by SQLSTATE.
     pub fn errors(&self) -> BTreeMap<SqlState, u64> {
-        self.errors.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.errors
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 
     /// Adds one to a count.

@@ -57,9 +57,14 @@ pub(super) struct Counts {
 impl Upstream {
     pub(super) fn new(client: u64, pool: &Pool, context: Arc<str>) -> Self {
         let settings = pool.settings();
-        let renames =
-            settings.mode != PoolMode::Session && settings.max_prepared_statements > 0;
-        Self { statements: ClientStatements::default(), passing: 0, client, renames, context }
+        let renames = settings.mode != PoolMode::Session && settings.max_prepared_statements > 0;
+        Self {
+            statements: ClientStatements::default(),
+            passing: 0,
+            client,
+            renames,
+            context,
+        }
     }
 
     /// Whether the last message has been passed on to its end.
@@ -69,7 +74,8 @@ impl Upstream {
 
     /// Whether there is anything to scan: else no server is needed yet.
     pub(super) fn wants(&self, input: &[u8]) -> Result<Scan> {
-        let Some(head) = Head::<Frontend>::parse(input).map_err(SessionError::ClientFraming)? else {
+        let Some(head) = Head::<Frontend>::parse(input).map_err(SessionError::ClientFraming)?
+        else {
             return Ok(Scan::Wants(Head::<Frontend>::LEN));
         };
         match head.tag() {
@@ -100,7 +106,8 @@ impl Upstream {
                 }
                 continue;
             }
-            let Some(head) = Head::<Frontend>::parse(rest).map_err(SessionError::ClientFraming)? else {
+            let Some(head) = Head::<Frontend>::parse(rest).map_err(SessionError::ClientFraming)?
+            else {
                 return Ok(Scan::Wants(Head::<Frontend>::LEN));
             };
             let needed = head.message_len().min(looked_at(head.tag()));
@@ -165,7 +172,11 @@ impl Upstream {
             && self.statements.named(&name).is_some()
         {
             edit.skip(head.message_len(), &mut server.outbox);
-            if server.replies.expect(Kind::Query, Delivery::Insert, None).is_none() {
+            if server
+                .replies
+                .expect(Kind::Query, Delivery::Insert, None)
+                .is_none()
+            {
                 self.statements.forget(&name);
             }
             return;
@@ -197,14 +208,19 @@ impl Upstream {
         let rest = reader.rest();
         let whole = body.len() == head.body_len();
         let share = self.renames && whole && (!name.is_empty() || pool.settings().prepare_unnamed);
-        let soil = if whole { Soil::of_text(pool.telling_words(), rest) } else { Soil::State };
+        let soil = if whole {
+            Soil::of_text(pool.telling_words(), rest)
+        } else {
+            Soil::State
+        };
         if !share {
             if !name.is_empty() && self.renames {
                 return Err(too_long(head.message_len()));
             }
             server.soil = server.soil.max(soil);
             if name.is_empty() {
-                server.unnamed = whole.then(|| (self.client, self.statements.keep_unnamed(rest, soil)));
+                server.unnamed =
+                    whole.then(|| (self.client, self.statements.keep_unnamed(rest, soil)));
                 if !whole {
                     self.statements.forget_unnamed();
                 }
@@ -226,12 +242,25 @@ impl Upstream {
             expect(server, Kind::Parse);
             return Ok(());
         }
-        let statement = pool.statements().intern(rest, &self.context, soil > Soil::Clean);
+        let statement = pool
+            .statements()
+            .intern(rest, &self.context, soil > Soil::Clean);
         edit.skip(head.message_len(), &mut server.outbox);
         let known = server.statements.touch(&statement);
-        let about = if known { About::NamedOnly(name.into()) } else { About::Named(name.into()) };
-        let note = Some(Note { statement: statement.clone(), about });
-        let delivery = if known { Delivery::Insert } else { Delivery::Forward };
+        let about = if known {
+            About::NamedOnly(name.into())
+        } else {
+            About::Named(name.into())
+        };
+        let note = Some(Note {
+            statement: statement.clone(),
+            about,
+        });
+        let delivery = if known {
+            Delivery::Insert
+        } else {
+            Delivery::Forward
+        };
         if server.replies.expect(Kind::Parse, delivery, note).is_some() {
             return Ok(()); // skipped, like everything up to the Sync
         }
@@ -260,7 +289,9 @@ impl Upstream {
         counts: &mut Counts,
     ) -> Result<()> {
         let mut reader = BodyReader::new(body);
-        let names = reader.cstr().and_then(|portal| Ok((portal, reader.cstr()?)));
+        let names = reader
+            .cstr()
+            .and_then(|portal| Ok((portal, reader.cstr()?)));
         let (portal, name) = match names {
             Ok(names) => names,
             Err(error) if body.len() == head.body_len() => {
@@ -330,8 +361,14 @@ impl Upstream {
             } else if let Some(statement) = self.statements.forget(name) {
                 // Others may use it: only the client's name goes.
                 edit.skip(head.message_len(), &mut server.outbox);
-                let note = Note { statement, about: About::Closed(name.into()) };
-                if let Some(note) = server.replies.expect(Kind::Close, Delivery::Insert, Some(note)) {
+                let note = Note {
+                    statement,
+                    about: About::Closed(name.into()),
+                };
+                if let Some(note) = server
+                    .replies
+                    .expect(Kind::Close, Delivery::Insert, Some(note))
+                {
                     self.statements.undo(note);
                 }
                 return Ok(());
@@ -366,21 +403,34 @@ impl Upstream {
                 self.ensure(edit, &statement, server, pool, counts);
                 Some(statement)
             }
-            UnnamedRef::Text { parse_rest, soil, generation } => {
+            UnnamedRef::Text {
+                parse_rest,
+                soil,
+                generation,
+            } => {
                 server.soil = server.soil.max(soil);
                 let mine = Some((self.client, generation));
                 if server.unnamed != mine
-                    && server.replies.expect(Kind::Parse, Delivery::Swallow, None).is_none()
+                    && server
+                        .replies
+                        .expect(Kind::Parse, Delivery::Swallow, None)
+                        .is_none()
                 {
                     server.unnamed = mine;
                     counts.server_parses += 1;
-                    edit.insert(&mut server.outbox, |out| frontend::put_parse(out, b"", parse_rest));
+                    edit.insert(&mut server.outbox, |out| {
+                        frontend::put_parse(out, b"", parse_rest)
+                    });
                 }
                 None
             }
             UnnamedRef::None => {
                 // Another client's must not answer to this one's.
-                if server.unnamed.take().is_some_and(|(client, _)| client != self.client) {
+                if server
+                    .unnamed
+                    .take()
+                    .is_some_and(|(client, _)| client != self.client)
+                {
                     let closed = server.replies.expect(Kind::Close, Delivery::Swallow, None);
                     if closed.is_none() {
                         edit.insert(&mut server.outbox, |out| {
@@ -408,8 +458,15 @@ impl Upstream {
         if server.statements.touch(statement) {
             return;
         }
-        let note = Note { statement: statement.clone(), about: About::Injected };
-        if server.replies.expect(Kind::Parse, Delivery::Swallow, Some(note)).is_none() {
+        let note = Note {
+            statement: statement.clone(),
+            about: About::Injected,
+        };
+        if server
+            .replies
+            .expect(Kind::Parse, Delivery::Swallow, Some(note))
+            .is_none()
+        {
             counts.server_parses += 1;
             edit.insert(&mut server.outbox, |out| {
                 frontend::put_parse(out, statement.server_name(), statement.parse_rest());
@@ -430,13 +487,23 @@ impl Upstream {
             server.soil = server.soil.max(Soil::State);
         }
         server.statements.add(statement);
-        if let Some(old) = server.statements.evict(pool.settings().max_prepared_statements) {
+        if let Some(old) = server
+            .statements
+            .evict(pool.settings().max_prepared_statements)
+        {
             edit.insert(&mut server.outbox, |out| {
                 frontend::put_close(out, Target::Statement, old.server_name());
             });
-            let note = Note { statement: old, about: About::Evicted };
+            let note = Note {
+                statement: old,
+                about: About::Evicted,
+            };
             // Never skipped: what was added just before was not.
-            drop(server.replies.expect(Kind::Close, Delivery::Swallow, Some(note)));
+            drop(
+                server
+                    .replies
+                    .expect(Kind::Close, Delivery::Swallow, Some(note)),
+            );
         }
     }
 

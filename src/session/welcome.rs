@@ -55,7 +55,11 @@ impl Proved {
     ) -> Result<Prepared> {
         let asked = Asked::parse(&self.greeted.parameters, settings)?;
         if let Some(kind) = &asked.replication {
-            client.replication.set(if kind == "database" { "logical" } else { "physical" });
+            client.replication.set(if kind == "database" {
+                "logical"
+            } else {
+                "physical"
+            });
         }
         let admission = admit(self.identity.clone(), self.database.clone());
         let no_database = |_| {
@@ -64,7 +68,11 @@ impl Proved {
         };
         let pool = cx
             .pools
-            .pool_for(&admission, asked.replication.as_deref(), self.secret.clone())
+            .pool_for(
+                &admission,
+                asked.replication.as_deref(),
+                self.secret.clone(),
+            )
             .map_err(no_database)?;
         let place = cx
             .pools
@@ -74,11 +82,23 @@ impl Proved {
             pool.learn(self.identity.user(), keys.clone());
         }
         let reported = pool.welcome(client.id).await?;
-        Ok(Prepared { admission, pool, place, reported, asked })
+        Ok(Prepared {
+            admission,
+            pool,
+            place,
+            reported,
+            asked,
+        })
     }
 
     fn welcome(self, cx: &Context, client: &Rc<Client>, prepared: Prepared) -> Session {
-        let Prepared { admission, pool, place, reported, asked } = prepared;
+        let Prepared {
+            admission,
+            pool,
+            place,
+            reported,
+            asked,
+        } = prepared;
         let mut told = (*reported).clone();
         let mut extra = Parameters::default();
         let mut values: Values = pool.tracked().values_of(&reported);
@@ -136,9 +156,15 @@ struct Asked {
 
 impl Asked {
     fn parse(parameters: &Parameters, settings: &SessionSettings) -> Result<Self> {
-        let mut asked = Self { settings: Parameters::default(), replication: None };
+        let mut asked = Self {
+            settings: Parameters::default(),
+            replication: None,
+        };
         let ignored = |name: &str| {
-            settings.ignore_startup_parameters.iter().any(|known| known.eq_ignore_ascii_case(name))
+            settings
+                .ignore_startup_parameters
+                .iter()
+                .any(|known| known.eq_ignore_ascii_case(name))
         };
         for (name, value) in parameters.iter() {
             match name {
@@ -160,7 +186,9 @@ impl Asked {
 
     fn setting(&mut self, name: &str, value: &str) -> Result<()> {
         let mut bytes = name.bytes();
-        let legal = bytes.next().is_some_and(|b| b.is_ascii_alphabetic() || b == b'_')
+        let legal = bytes
+            .next()
+            .is_some_and(|b| b.is_ascii_alphabetic() || b == b'_')
             && bytes.all(|b| b.is_ascii_alphanumeric() || b"_$.".contains(&b));
         if !legal {
             let text = format!("unrecognized configuration parameter \"{name}\"");
@@ -207,7 +235,10 @@ fn options(text: &str) -> Result<Vec<(String, String)>> {
     while let Some(word) = words.next() {
         let setting = match word.as_str() {
             "-c" => words.next(),
-            other => other.strip_prefix("--").or_else(|| other.strip_prefix("-c")).map(Into::into),
+            other => other
+                .strip_prefix("--")
+                .or_else(|| other.strip_prefix("-c"))
+                .map(Into::into),
         };
         let (name, value) = setting
             .as_deref()
@@ -247,7 +278,11 @@ fn meaning(values: &Values, extra: &Parameters, pool: &Pool) -> Arc<str> {
 
 /// A key that no other client of the process has: its process id tells the worker.
 fn new_key(cx: &Context, client: &Client, version: ProtocolVersion) -> CancelKey {
-    let secret_len = if version >= ProtocolVersion::V3_2 { LONG_SECRET } else { SHORT_SECRET };
+    let secret_len = if version >= ProtocolVersion::V3_2 {
+        LONG_SECRET
+    } else {
+        SHORT_SECRET
+    };
     loop {
         let mut random = [0; 4 + LONG_SECRET];
         getrandom::fill(&mut random).expect("the operating system has random numbers");
@@ -291,7 +326,10 @@ mod tests {
     #[test]
     fn a_setting_with_an_odd_name_is_refused() {
         let parse = |name| {
-            Asked::parse(&[(name, "1")].into_iter().collect(), &SessionSettings::default())
+            Asked::parse(
+                &[(name, "1")].into_iter().collect(),
+                &SessionSettings::default(),
+            )
         };
         assert!(parse("search_path").is_ok());
         assert!(parse("my.setting").is_ok());

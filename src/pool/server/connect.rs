@@ -39,7 +39,9 @@ impl Target {
             (ServerAddress::Tcp(host, _), Some(tls)) => {
                 begin_tls(socket, host, &tls.config, tls.mode).await
             }
-            (ServerAddress::Tcp(..), None) | (ServerAddress::Unix(_), _) => Ok(Stream::Plain(socket)),
+            (ServerAddress::Tcp(..), None) | (ServerAddress::Unix(_), _) => {
+                Ok(Stream::Plain(socket))
+            }
         }
     }
 
@@ -94,13 +96,23 @@ async fn begin_tls(
         b'S' => {}
         b'N' if mode < TlsMode::Require => return Ok(Stream::Plain(socket)),
         b'N' => return Err(ConnectError::TlsRefused),
-        _ => return Err(ConnectError::Protocol("the answer to SSLRequest is neither S nor N")),
+        _ => {
+            return Err(ConnectError::Protocol(
+                "the answer to SSLRequest is neither S nor N",
+            ));
+        }
     }
     let name = ServerName::try_from(host.to_owned())
         .map_err(|_| ConnectError::TlsName(host.to_owned()))?;
-    let tls = TlsConnector::from(config.clone()).connect(name, socket).await.map_err(|error| {
-        io::Error::new(error.kind(), format!("TLS handshake with the server failed: {error}"))
-    })?;
+    let tls = TlsConnector::from(config.clone())
+        .connect(name, socket)
+        .await
+        .map_err(|error| {
+            io::Error::new(
+                error.kind(),
+                format!("TLS handshake with the server failed: {error}"),
+            )
+        })?;
     Ok(Stream::TlsToServer(Box::new(tls)))
 }
 

@@ -60,7 +60,8 @@ impl ServerInfo {
         id: u64,
     ) -> Arc<Self> {
         let (socket, tls) = socket;
-        let address = |a: Option<std::net::SocketAddr>| a.map(|a| a.to_string()).unwrap_or_default();
+        let address =
+            |a: Option<std::net::SocketAddr>| a.map(|a| a.to_string()).unwrap_or_default();
         let info = Arc::new(Self {
             id,
             pid: key.as_ref().map_or(0, CancelKey::pid),
@@ -124,7 +125,10 @@ impl ServerInfo {
     pub fn begin_cancel(self: &Arc<Self>) -> Option<CancelInFlight> {
         let key = self.key.clone()?;
         self.cancels.fetch_add(1, Ordering::SeqCst);
-        Some(CancelInFlight { info: self.clone(), key })
+        Some(CancelInFlight {
+            info: self.clone(),
+            key,
+        })
     }
 
     /// Whether a cancel request is under way.

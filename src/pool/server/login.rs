@@ -42,13 +42,19 @@ pub async fn log_in(
     credentials: &Credentials,
     parameters: &[(&str, &str)],
 ) -> Result<LoggedIn, ConnectError> {
-    let mut conversation =
-        Conversation { stream, inbox: Inbox::default(), outbox: Outbox::default(), heard: 0 };
+    let mut conversation = Conversation {
+        stream,
+        inbox: Inbox::default(),
+        outbox: Outbox::default(),
+        heard: 0,
+    };
     // 3.2 gives longer cancel keys; a server that does not know it answers with what it knows.
     startup::put_startup_message(
         conversation.outbox.buffer(),
         ProtocolVersion::V3_2,
-        [("user", credentials.user().as_str())].into_iter().chain(parameters.iter().copied()),
+        [("user", credentials.user().as_str())]
+            .into_iter()
+            .chain(parameters.iter().copied()),
     );
     conversation.authenticate(credentials).await?;
     conversation.welcome().await
@@ -109,9 +115,17 @@ impl Conversation {
                 Tag::BackendKeyData => key = Some(CancelKey::parse(&message.body)?),
                 Tag::NoticeResponse | Tag::NegotiateProtocolVersion => {}
                 Tag::ReadyForQuery if self.inbox.unread().is_empty() => {
-                    return Ok(LoggedIn { stream: self.stream, parameters, key });
+                    return Ok(LoggedIn {
+                        stream: self.stream,
+                        parameters,
+                        key,
+                    });
                 }
-                _ => return Err(ConnectError::Protocol("a message that has no place in a login")),
+                _ => {
+                    return Err(ConnectError::Protocol(
+                        "a message that has no place in a login",
+                    ));
+                }
             }
         }
     }
@@ -171,7 +185,9 @@ impl Conversation {
         let body = self.authentication().await?;
         let mut body = BodyReader::new(&body);
         if body.int32()? != code {
-            return Err(ConnectError::Protocol("an unexpected step of the SASL exchange"));
+            return Err(ConnectError::Protocol(
+                "an unexpected step of the SASL exchange",
+            ));
         }
         Ok(body.rest().to_vec())
     }
@@ -183,7 +199,11 @@ impl Conversation {
             match message.tag {
                 Tag::Authentication => return Ok(message.body),
                 Tag::NoticeResponse | Tag::NegotiateProtocolVersion => {}
-                _ => return Err(ConnectError::Protocol("a message that has no place in a login")),
+                _ => {
+                    return Err(ConnectError::Protocol(
+                        "a message that has no place in a login",
+                    ));
+                }
             }
         }
     }
@@ -202,7 +222,10 @@ impl Conversation {
                     return Err(FramingError::TooLong { len, limit }.into());
                 }
                 if let Some(body) = unread.get(Head::<Backend>::LEN..head.message_len()) {
-                    let message = Message { tag: head.tag(), body: body.to_vec() };
+                    let message = Message {
+                        tag: head.tag(),
+                        body: body.to_vec(),
+                    };
                     self.inbox.consume(head.message_len());
                     if message.tag == Tag::ErrorResponse {
                         let error = Fields::parse(&message.body).to_response(Severity::Fatal);
@@ -234,9 +257,11 @@ async fn scram_keys(
             if let Secret::Plain(_) = &**secret {
                 let (secret, salt_copy) = (Arc::clone(secret), salt.to_vec());
                 let derive = move || match &*secret {
-                    Secret::Plain(password) => {
-                        Some(Keys::derive(password.expose().as_bytes(), &salt_copy, iterations))
-                    }
+                    Secret::Plain(password) => Some(Keys::derive(
+                        password.expose().as_bytes(),
+                        &salt_copy,
+                        iterations,
+                    )),
                     Secret::Md5(_) | Secret::Scram(_) => None,
                 };
                 let keys = tokio::task::spawn_blocking(derive)
@@ -247,9 +272,13 @@ async fn scram_keys(
                     return Ok(keys);
                 }
             }
-            credentials.client_keys().ok_or_else(|| no_secret("SCRAM", credentials))
+            credentials
+                .client_keys()
+                .ok_or_else(|| no_secret("SCRAM", credentials))
         }
-        None => credentials.client_keys().ok_or_else(|| no_secret("SCRAM", credentials)),
+        None => credentials
+            .client_keys()
+            .ok_or_else(|| no_secret("SCRAM", credentials)),
     }
 }
 

@@ -23,12 +23,19 @@ pub enum Soil {
 impl Soil {
     /// Looks at the text of a statement.
     pub fn of_text(telling: &TellingWords, sql: &[u8]) -> Self {
-        if telling.0.is_match(sql) { Self::State } else { Self::Clean }
+        if telling.0.is_match(sql) {
+            Self::State
+        } else {
+            Self::Clean
+        }
     }
 
     /// Looks at a command tag: the body of a CommandComplete.
     pub fn of_command(tag: &[u8]) -> Self {
-        let word = tag.split(|&b| b == b' ' || b == 0).next().unwrap_or_default();
+        let word = tag
+            .split(|&b| b == b' ' || b == 0)
+            .next()
+            .unwrap_or_default();
         match word {
             // What most servers do most of the time.
             b"SELECT" | b"INSERT" | b"UPDATE" | b"DELETE" | b"BEGIN" | b"COMMIT" | b"ROLLBACK" => {
@@ -93,10 +100,23 @@ mod tests {
             "select 1 into temp t",
             "select U&\"set\\005fconfig\"('role', 'x', false)",
         ] {
-            assert_eq!(Soil::of_text(&telling, sql.as_bytes()), Soil::State, "{sql}");
+            assert_eq!(
+                Soil::of_text(&telling, sql.as_bytes()),
+                Soil::State,
+                "{sql}"
+            );
         }
-        for sql in ["select 1", "select config from settings", "update t set a = 1", ""] {
-            assert_eq!(Soil::of_text(&telling, sql.as_bytes()), Soil::Clean, "{sql}");
+        for sql in [
+            "select 1",
+            "select config from settings",
+            "update t set a = 1",
+            "",
+        ] {
+            assert_eq!(
+                Soil::of_text(&telling, sql.as_bytes()),
+                Soil::Clean,
+                "{sql}"
+            );
         }
     }
 
@@ -114,7 +134,12 @@ mod tests {
             (b"LOAD\0", Soil::Lasting),
             (b"", Soil::Clean),
         ] {
-            assert_eq!(Soil::of_command(tag), soil, "{}", String::from_utf8_lossy(tag));
+            assert_eq!(
+                Soil::of_command(tag),
+                soil,
+                "{}",
+                String::from_utf8_lossy(tag)
+            );
         }
     }
 
