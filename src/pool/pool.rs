@@ -20,7 +20,7 @@ use crate::pool::server::reset::TellingWords;
 use crate::pool::settings::{DatabaseSettings, PoolSettings};
 use crate::pool::statement::Statements;
 use crate::pool::stats::Stats;
-use crate::pool::tracked::Tracked;
+use crate::pool::tracked::{Tracked, Values};
 use crate::wire::parameters::Parameters;
 
 type Store = managed::Pool<Manager>;
@@ -163,6 +163,11 @@ impl Pool {
             }
             drop(self.checkout(client).await?.release());
         }
+    }
+
+    /// The tracked values that a server begins with, once one has told.
+    pub fn defaults(&self) -> Option<Values> {
+        Some(self.tracked().values_of(self.workshop.welcome.get()?))
     }
 
     /// Closes servers that are too old or idle for too long, and opens some up to `min_size`.

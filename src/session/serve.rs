@@ -85,7 +85,12 @@ impl Session {
             self.client.server.replace(None);
             self.count(cx, &tally, began, lent);
             match ended {
-                Ok(End::Quiet) => self.give_back(cx, lease),
+                Ok(End::Quiet) => {
+                    if tally.reset {
+                        self.restore_initial();
+                    }
+                    self.give_back(cx, lease);
+                }
                 Ok(End::Left) => {
                     self.leave(cx, lease);
                     return Ok(Farewell::ClientLeft);
@@ -273,33 +278,51 @@ impl Session {
         let same_values =
             Arc::ptr_eq(&server.values, &self.line.values) || server.values == self.line.values;
         let same_extra = Arc::ptr_eq(&server.applied, &self.extra) || server.applied == self.extra;
-        if same_values && same_extra {
-            return Ok(());
+        if !(same_values && same_extra) {
+            let values = (&server.values, &self.line.values);
+            let extra = (&*server.applied, &*self.extra);
+            if let Some(sql) = self.pool.tracked().statement(values, extra) {
+                self.run(server, &sql).await?;
+                server.applied = self.extra.clone();
+            }
+            self.line.values = server.values.clone();
         }
-        let tracked = self.pool.tracked().clone();
-        let values = (&server.values, &self.line.values);
-        let Some(sql) = tracked.statement(values, (&server.applied, &self.extra)) else {
-            return Ok(());
+        if !Arc::ptr_eq(&self.line.told, &self.line.values) {
+            self.tell_values();
+        }
+        Ok(())
+    }
+
+    /// Tells the client of values it does not expect: the server writes one in its own way
+    /// ("iso" is "ISO, MDY"), or a default was told that what it began with has replaced.
+    fn tell_values(&mut self) {
+        let line = &mut self.line;
+        for (at, (told, value)) in line.told.iter().zip(line.values.iter()).enumerate() {
+            if let Some(value) = value
+                && told.as_ref() != Some(value)
+            {
+                let name = self.pool.tracked().name(at);
+                backend::put_parameter_status(line.outbox.buffer(), name, value);
+            }
+        }
+        line.told = line.values.clone();
+    }
+
+    /// RESET gave the server's defaults where the client expects what it began with.
+    fn restore_initial(&mut self) {
+        let Some(defaults) = self.pool.defaults() else {
+            return;
         };
-        self.run(server, &sql).await?;
-        server.applied = self.extra.clone();
-        // The server may write a value in its own way: "iso" is "ISO, MDY".
-        for (at, (mine, theirs)) in self
+        let restored = self
             .line
             .values
             .iter()
-            .zip(server.values.iter())
-            .enumerate()
-        {
-            if let (Some(mine), Some(theirs)) = (mine, theirs)
-                && mine != theirs
-            {
-                let out = self.line.outbox.buffer();
-                backend::put_parameter_status(out, tracked.name(at), theirs);
-            }
-        }
-        self.line.values = server.values.clone();
-        Ok(())
+            .zip(defaults.iter())
+            .zip(self.initial.iter());
+        self.line.values = restored
+            .map(|((now, default), initial)| if now == default { initial } else { now })
+            .cloned()
+            .collect();
     }
 
     async fn run(&self, server: &mut Server, sql: &str) -> Result<()> {

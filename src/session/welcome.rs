@@ -123,6 +123,7 @@ impl Proved {
             line: Line {
                 upstream: Upstream::new(client.id, &pool, context),
                 downstream: Downstream::default(),
+                told: values.clone(),
                 values: values.clone(),
                 stream: greeted.stream,
                 inbox: greeted.inbox,
