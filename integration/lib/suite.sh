@@ -40,12 +40,12 @@ finish() {
 
 # equals ACTUAL EXPECTED
 equals() {
-    [[ $1 == "$2" ]] || { echo "expected '${2:0:200}', got '${1:0:200}'"; return 1; }
+    [[ $1 == "$2" ]] || { one_line "expected '${2:0:200}', got '${1:0:200}'"; return 1; }
 }
 
 # contains TEXT PART
 contains() {
-    [[ $1 == *"$2"* ]] || { echo "expected '$2' in '${1//$'\n'/ / }'"; return 1; }
+    [[ $1 == *"$2"* ]] || { one_line "expected '$2' in '${1:0:400}'"; return 1; }
 }
 
 # fails COMMAND…: prints what the command said; an error when it succeeds.
@@ -57,3 +57,5 @@ fails() {
     fi
     echo "$output"
 }
+
+one_line() { echo "${1//$'\n'/ / }"; }

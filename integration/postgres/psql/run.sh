@@ -18,7 +18,7 @@ sql() { timeout 60 psql -XqAt -v ON_ERROR_STOP=1 "$@"; }
 # The same, from standard input and past errors, as a person types.
 typed() { timeout 60 psql -XqAt 2>&1; }
 
-prepare() {
+create_schema() {
     sql <<-'SQL'
 	set client_min_messages = warning;
 	drop schema if exists psql_suite cascade;
@@ -167,16 +167,15 @@ commit;')" $'98\n99\n100'
 
 interrupt_cancels_the_statement() {
     local marker="cancel_me_$$"
-    timeout 60 psql -XqAt >"$work/cancel" 2>&1 <<<"select '$marker', pg_sleep(50);
-select 'usable';" &
+    timeout 60 psql -XqAt >"$work/cancel" 2>&1 <<<"select '$marker', pg_sleep(50)" &
     local pid=$! waiting="select count(*) from pg_stat_activity where query like '%$marker%' and wait_event = 'PgSleep'"
     for _ in {1..100}; do
         [[ $(sql -c "$waiting") != 1 ]] || break
         sleep 0.05
     done
     pkill -INT -P "$pid" # psql is the child of timeout
-    wait "$pid"
-    equals "$(<"$work/cancel")" $'Cancel request sent\nERROR:  canceling statement due to user request\nusable'
+    wait "$pid" || true # psql ends a script that was interrupted
+    equals "$(<"$work/cancel")" $'Cancel request sent\nERROR:  canceling statement due to user request'
 }
 
 dump_and_restore() {
@@ -222,7 +221,10 @@ text_is_converted_to_the_client_encoding() {
 }
 
 the_version_is_reported() {
-    equals "$(sql <<<'\echo :SERVER_VERSION_NUM')" "$(sql -c 'show server_version_num')"
+    local version
+    version=$(sql -c 'show server_version_num')
+    ((version >= 130000))
+    equals "$(sql <<<'\echo :SERVER_VERSION_NUM')" "$version"
 }
 
 a_wrong_password_is_refused() {
@@ -280,7 +282,7 @@ the_unix_socket() {
     contains "$(sql "host=$SUITE_SOCKET_DIR" -c '\conninfo')" "via socket in \"$SUITE_SOCKET_DIR\""
 }
 
-prepare
+check "a schema and a table can be created" create_schema
 check "values of many types" values_of_many_types
 check "several statements in one message" several_statements_in_one_message
 check "an error undoes the whole message" an_error_undoes_the_whole_message
@@ -299,9 +301,10 @@ check "a value of many megabytes" a_value_of_many_megabytes
 check "a statement of many megabytes" a_statement_of_many_megabytes
 check "SQL PREPARE and EXECUTE in one transaction" two_phases_of_sql_prepare_in_one_transaction
 check "a cursor within a transaction" a_cursor_within_a_transaction
-check "an interrupt cancels the statement and no more" interrupt_cancels_the_statement
+check "an interrupt cancels the statement" interrupt_cancels_the_statement
 # pg_dump refuses servers newer than itself.
-if (($(pg_dump --version | grep -oE '[0-9]+' | head -1) >= $(sql -c 'show server_version_num') / 10000)); then
+server=$(sql -c 'show server_version_num' || true)
+if (($(pg_dump --version | grep -oE '[0-9]+' | head -1) >= ${server:-0} / 10000)); then
     check "dump and restore" dump_and_restore
     check "a dump leaves no search_path behind" a_dump_leaves_no_search_path_behind
 else
