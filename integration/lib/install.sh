@@ -134,6 +134,37 @@ install_npm_postgres() {
     echo "$folder/native/bin"
 }
 
+# Prints the python of a virtual environment that has what a requirements file lists.
+python_with() {
+    local venv
+    venv=$CACHE/python-$(sha256sum <"$1" | head -c 12)
+    if [[ ! -e $venv/complete ]]; then
+        install_python
+        say "installing $(tr '\n' ' ' <"$1")"
+        rm -rf "$venv"
+        python3 -m venv "$venv"
+        "$venv/bin/pip" --quiet --disable-pip-version-check install -r "$1"
+        touch "$venv/complete"
+    fi
+    echo "$venv/bin/python"
+}
+
+# Prints the node_modules folder that has what a folder's package-lock.json lists.
+node_modules_of() {
+    local folder
+    folder=$CACHE/node-$(sha256sum <"$1/package-lock.json" | head -c 12)
+    if [[ ! -e $folder/complete ]]; then
+        install_node
+        say "installing the packages of $1/package.json"
+        rm -rf "$folder"
+        mkdir -p "$folder"
+        cp "$1"/{package.json,package-lock.json,.npmrc} "$folder"
+        (cd "$folder" && npm ci --silent --no-audit --no-fund)
+        touch "$folder/complete"
+    fi
+    echo "$folder/node_modules"
+}
+
 if [[ ${BASH_SOURCE[0]} == "$0" ]]; then
     set -euo pipefail
     (($#)) || set -- build postgres python node
