@@ -1,6 +1,7 @@
 """A test suite in Python: functions marked @test, plain or async, run in their order.
 
-SUITE_ONLY=REGEX runs those whose name matches. A test that takes longer than a minute fails.
+SUITE_ONLY=REGEX runs the first, which sets up, and those whose name matches. A test
+that takes longer than a minute fails.
 """
 
 import asyncio
@@ -29,7 +30,8 @@ def finish():
     signal.signal(signal.SIGALRM, _too_long)
     for function in _tests:
         name = function.__name__.replace("_", " ")
-        if not re.search(os.environ.get("SUITE_ONLY", ""), name):
+        set_up = function is _tests[0]
+        if not set_up and not re.search(os.environ.get("SUITE_ONLY", ""), name):
             continue
         signal.alarm(60)
         try:
