@@ -173,19 +173,32 @@ def a_pipeline_returns_every_result_in_order():
         equal([cursor.fetchone()[0] for cursor in cursors], list(range(200)))
 
 
+def fails_in(connection, pipeline, kind, *statements):
+    """Queues the statements, of which one fails with `kind`, and returns the first one's cursor."""
+    cursors = []
+
+    def queue():
+        for statement in statements:
+            cursors.append(connection.execute(*statement))
+        pipeline.sync()
+
+    raises(kind, queue)  # as soon as psycopg has read it, maybe before the last is queued
+    try:
+        pipeline.sync()
+    except psycopg.errors.PipelineAborted:
+        pass  # the rest
+    return cursors[0]
+
+
 @test
 def a_pipeline_with_an_error_in_the_middle():
     with connect() as c:
         c.execute("delete from psycopg_suite.item")
         with c.pipeline() as pipeline:
             for _ in range(3):
-                before = c.execute("select %s::int", (1,))
-                bad = c.execute("select 1 / %s::int", (0,))
-                after = c.execute("insert into psycopg_suite.item values (%s, 1, 'skipped')", (1,))
-                raises(errors.DivisionByZero, pipeline.sync)
+                before = fails_in(c, pipeline, errors.DivisionByZero, ("select %s::int", (1,)), ("select 1 / %s::int", (0,)),
+                                  ("insert into psycopg_suite.item values (%s, 1, 'skipped')", (1,)))
                 equal(before.fetchone(), (1,))
-                raises(errors.DivisionByZero, bad.fetchone) if bad.pgresult else None
-                equal(after.pgresult, None)
                 equal(c.execute("select %s::int", (2,)).fetchone(), (2,))
         equal(value(c, "select count(*) from psycopg_suite.item"), 0)
         equal(c.info.transaction_status.name, "IDLE")
@@ -193,14 +206,13 @@ def a_pipeline_with_an_error_in_the_middle():
 
 @test
 def a_pipeline_with_a_statement_that_does_not_parse():
-    with connect() as c:
-        for i in range(3):
-            with c.pipeline() as pipeline:
-                good = c.execute("select %s::int + 5", (i,))
-                c.execute("select no_such_column_%s" % i)
-                raises(errors.UndefinedColumn, pipeline.sync)
-                equal(good.fetchone(), (i + 5,))
-                equal(c.execute("select %s::int + 6", (i,)).fetchone(), (i + 6,))
+    with connect() as c, c.pipeline() as pipeline:
+        for i in range(5):
+            good = fails_in(c, pipeline, errors.UndefinedColumn, ("select %s::int + 5", (i,)),
+                            (f"select no_such_column_{i}",), ("select %s::int + 7", (i,)))
+            equal(good.fetchone(), (i + 5,))
+            equal(c.execute("select %s::int + 6", (i,)).fetchone(), (i + 6,))
+            equal(c.execute("select %s::int + 7", (i,)).fetchone(), (i + 7,))
 
 
 @test
