@@ -78,7 +78,7 @@ run_suites() {
 run_suite() {
     local log=$results/postgresql-$1-workers-$2-$3.log total started=$SECONDS good=0 bad=1
     echo "== PostgreSQL $1, workers $2: $3"
-    timeout --kill-after=5 300 "$here/$3/run.sh" </dev/null >"$log" 2>&1 || true
+    timeout --kill-after=5 180 "$here/$3/run.sh" </dev/null >"$log" 2>&1 || true
     total=$(grep -E '^[0-9]+ passed, [0-9]+ failed' "$log" | tail -1 || true)
     if [[ $total =~ ^([0-9]+)\ passed,\ ([0-9]+)\ failed ]]; then
         good=${BASH_REMATCH[1]} bad=${BASH_REMATCH[2]}

@@ -51,7 +51,8 @@ the_books_balance() {
     sql -c 'truncate pgbench_history' -c 'update pgbench_accounts set abalance = 0' \
         -c 'update pgbench_tellers set tbalance = 0' -c 'update pgbench_branches set bbalance = 0'
     local output processed
-    output=$(timeout 60 pgbench -n -c "$clients" -j "$clients" -t 20 -M prepared 2>&1)
+    output=$(timeout 60 pgbench -n -c "$clients" -j "$clients" -t 20 -M prepared 2>&1) \
+        || { echo "pgbench failed: $(tail -1 <<<"$output")"; return 1; }
     processed=$(sed -n 's/^number of transactions actually processed: \([0-9]*\).*/\1/p' <<<"$output")
     equals "$processed" $((clients * 20))
     equals "$(sql -c 'select count(*) from pgbench_history')" $((clients * 20))

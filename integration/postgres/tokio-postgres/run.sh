@@ -6,24 +6,27 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../../.."
 output=$(mktemp)
 trap 'rm -f "$output"' EXIT
-cargo test --quiet --locked --profile "${SUITE_PROFILE:-quick}" --test tokio_postgres --no-run
-cargo test --quiet --locked --profile "${SUITE_PROFILE:-quick}" --test tokio_postgres -- \
-    --format pretty --test-threads 4 "${SUITE_ONLY:-}" >"$output" 2>&1 || true
+suite=(cargo test --quiet --locked --profile "${SUITE_PROFILE:-quick}" --test tokio_postgres)
+"${suite[@]}" --no-run
+"${suite[@]}" -- --list "${SUITE_ONLY:-}" >"$output" 2>&1
+timeout 120 "${suite[@]}" -- --format pretty --test-threads 4 "${SUITE_ONLY:-}" >>"$output" 2>&1 || true
 
 # The test runner's lines in the form of the other suites.
 awk '
+    function sentence(name) { gsub("_", " ", name); return name }
+    /^[a-z_]+: test$/ { sub(/:$/, "", $1); listed[count++] = $1; verdict[$1] = "did not end within 2 minutes" }
     / panicked at / { sub(/^thread \047/, ""); name = $1; sub(/\047$/, "", name); getline; reason[name] = $0 }
     /^---- .* stdout ----$/ { name = $2 }
     /^Error: / { reason[name] = substr($0, 8) }
-    /^test .* \.\.\. ok$/ { gsub("_", " ", $2); print "ok - " $2; passed++ }
-    /^test .* \.\.\. FAILED$/ { failures[failed++] = $2 }
-    { last = $0 }
+    /^test .* \.\.\. ok$/ { verdict[$2] = "ok" }
+    /^test .* \.\.\. FAILED$/ { verdict[$2] = "failed" }
     END {
-        for (i = 0; i < failed; i++) {
-            title = failures[i]; gsub("_", " ", title)
-            print "FAILED - " title ": " reason[failures[i]]
+        for (i = 0; i < count; i++) {
+            name = listed[i]
+            if (verdict[name] == "ok") { passed++; print "ok - " sentence(name); continue }
+            failed++
+            print "FAILED - " sentence(name) ": " (name in reason ? reason[name] : verdict[name])
         }
-        if (passed + failed == 0) { failed++; print "FAILED - the tests run: " last }
         printf "%d passed, %d failed\n", passed, failed
-        exit failed > 0
+        exit failed > 0 || passed == 0
     }' "$output"
