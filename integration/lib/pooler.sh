@@ -57,7 +57,7 @@ pooler_settings() {
 	host = "127.0.0.1"
 	port = $POSTGRES_PORT
 	dbname = "shop"
-	pool_mode = "session"
+	pool = { mode = "session" }
 
 	[databases.shop_as_app]
 	host = "127.0.0.1"

@@ -62,7 +62,7 @@ postgres_settings() {
 	ssl = on
 	ssl_cert_file = '$POSTGRES_SOCKET_DIR/server.crt'
 	ssl_key_file = '$POSTGRES_SOCKET_DIR/server.key'
-	max_connections = ${POSTGRES_MAX_CONNECTIONS:-130}
+	max_connections = ${POSTGRES_MAX_CONNECTIONS:-200}
 	shared_buffers = '32MB'
 	fsync = off
 	synchronous_commit = off
