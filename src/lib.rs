@@ -12,4 +12,12 @@
 //! * [`config`]: files and environment to settings.
 //! * [`app`]: listeners, workers, signals, reload: all that lives long.
 
+pub mod app;
+pub mod auth;
+pub mod config;
+pub mod console;
+pub mod policy;
+pub mod pool;
+pub mod session;
+pub mod telemetry;
 pub mod wire;

@@ -1,0 +1,175 @@
+//! One connection, from accept to close: which of the layers below serves it.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use tokio::io::AsyncWriteExt;
+use tracing::{debug, info, warn};
+
+use crate::app::worker::{Place, is_console};
+use crate::pool::manager::next_id;
+use crate::session::error::SessionError;
+use crate::session::login::Proved;
+use crate::session::roster::Client;
+use crate::session::serve::{Farewell, Session};
+use crate::session::startup::{Hello, negotiate};
+use crate::session::stats::LoginStats;
+use crate::wire::error_response::ErrorResponse;
+use crate::wire::socket::Socket;
+use crate::wire::sqlstate::SqlState;
+use crate::wire::stream::Stream;
+
+/// Serves a connection to its end.
+pub(super) async fn serve(mut socket: Socket, place: &Place) {
+    if let Err(error) = socket.adopt() {
+        warn!(%error, "a connection could not be taken over by its worker");
+        return;
+    }
+    let text =
+        |address: Option<std::net::SocketAddr>| address.map(|a| a.to_string()).unwrap_or_default();
+    let addresses = (text(socket.peer_addr()), text(socket.local_addr()));
+    let client = Client::new(next_id(), addresses);
+    let _entry = place.session.roster.enter(&client);
+    let logins = &place.session.logins;
+    LoginStats::count(&logins.connections);
+    // Boxed: a client needs all this once, and then stays for hours.
+    match Box::pin(log_in(socket, place, &client)).await {
+        Ok(Entered::Nothing) => {}
+        Ok(Entered::Session(session)) => {
+            LoginStats::count(&logins.succeeded);
+            debug!(
+                client = client.id, user = %client.user.borrow(),
+                database = %client.database.borrow(), address = client.addresses.0,
+                "client logged in"
+            );
+            run(session, place, &client).await;
+        }
+        Ok(Entered::Console(proved)) => {
+            LoginStats::count(&logins.succeeded);
+            crate::app::connection::console(proved, place, &client).await;
+        }
+        Err(error) => {
+            LoginStats::count(&logins.failed);
+            info!(
+                client = client.id, user = %client.user.borrow(),
+                database = %client.database.borrow(), address = client.addresses.0,
+                %error, "login failed"
+            );
+        }
+    }
+}
+
+/// What a login led to.
+enum Entered {
+    Console(Box<Proved>),
+    /// A cancel request, which is done.
+    Nothing,
+    Session(Box<Session>),
+}
+
+async fn log_in(
+    socket: Socket,
+    place: &Place,
+    client: &Rc<Client>,
+) -> Result<Entered, SessionError> {
+    let mut refused = None;
+    let settings = place.session.settings();
+    let steps = steps(socket, place, client, &mut refused);
+    let entered = match settings.login_timeout {
+        None => steps.await,
+        Some(limit) => tokio::time::timeout(limit, steps)
+            .await
+            .unwrap_or(Err(SessionError::LoginTimeout)),
+    };
+    if let (Err(error), Some(stream)) = (&entered, refused) {
+        tell(stream, error, place).await;
+    }
+    entered
+}
+
+async fn steps(
+    socket: Socket,
+    place: &Place,
+    client: &Rc<Client>,
+    refused: &mut Option<Stream>,
+) -> Result<Entered, SessionError> {
+    let cx = &place.session;
+    let settings = cx.settings();
+    let greeted = match negotiate(socket, &settings, refused).await? {
+        Hello::Cancel(key) => {
+            LoginStats::count(&cx.logins.cancel_requests);
+            place.process.workers.cancel(key).await;
+            return Ok(Entered::Nothing);
+        }
+        Hello::Startup(greeted) => greeted,
+    };
+    let proved = greeted.authenticate(cx, &settings, client, refused).await?;
+    if is_console(proved.database.as_str()) {
+        return Ok(Entered::Console(Box::new(proved)));
+    }
+    if place.process.is_closing() {
+        let (stream, _, _) = proved.into_parts();
+        *refused = Some(stream);
+        return Err(SessionError::Refused(ErrorResponse::fatal(
+            SqlState::CANNOT_CONNECT_NOW,
+            "the pooler is shutting down",
+        )));
+    }
+    let session = proved.enter(cx, &settings, client, refused).await?;
+    Ok(Entered::Session(Box::new(session)))
+}
+
+async fn run(mut session: Box<Session>, place: &Place, client: &Client) {
+    let ended = session.serve(&place.session).await;
+    let last = match &ended {
+        Ok(Farewell::ClientLeft) => None,
+        Ok(Farewell::Drained) => Some(ErrorResponse::fatal(
+            SqlState::ADMIN_SHUTDOWN,
+            "server shutting down",
+        )),
+        Err(error) => error.to_client(),
+    };
+    let (id, user) = (client.id, client.user.borrow().clone());
+    let database = client.database.borrow().clone();
+    match &ended {
+        Ok(Farewell::ClientLeft) => debug!(client = id, %user, %database, "client left"),
+        Ok(Farewell::Drained) => debug!(client = id, %user, %database, "client sent away"),
+        Err(SessionError::ClientLost(error)) => {
+            debug!(client = id, %user, %database, %error, "client lost");
+        }
+        Err(error) if error.is_alarming() => {
+            warn!(client = id, %user, %database, %error, "session ended");
+        }
+        Err(error) => info!(client = id, %user, %database, %error, "session ended"),
+    }
+    if let Some(error) = &last {
+        place.session.logins.error(error.code);
+    }
+    // The client may not read any more; it has had its chance then.
+    let _ = tokio::time::timeout(LAST_WORDS, session.finish(last.as_ref())).await;
+}
+
+/// Tells a client why it is not let in, as far as it listens.
+async fn tell(mut stream: Stream, error: &SessionError, place: &Place) {
+    let Some(response) = error.to_client() else {
+        return;
+    };
+    place.session.logins.error(response.code);
+    let mut bytes = Vec::new();
+    response.put(&mut bytes);
+    let last = async {
+        stream.write_all(&bytes).await?;
+        stream.shutdown().await
+    };
+    let _ = tokio::time::timeout(LAST_WORDS, last).await;
+}
+
+async fn console(proved: Box<Proved>, place: &Place, client: &Client) {
+    let _ = (place, client);
+    let (stream, _, _) = proved.into_parts();
+    let error = ErrorResponse::fatal(SqlState::FEATURE_NOT_SUPPORTED, "no console yet");
+    tell(stream, &SessionError::Refused(error), place).await;
+}
+
+/// How long a client has to read why it must go.
+const LAST_WORDS: Duration = Duration::from_secs(5);

@@ -1,0 +1,125 @@
+//! The life of the process, in order: load, bind, start, wait, finish.
+
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::runtime;
+use tokio::time::MissedTickBehavior;
+use tracing::info;
+
+use crate::app::listener::Listeners;
+use crate::app::process::Process;
+use crate::app::signals;
+use crate::app::worker::{self, Order, Place, Workers};
+use crate::config::problem::Problems;
+use crate::config::settings::Settings;
+use crate::console::control::ShutdownMode;
+use crate::pool::Pools;
+use crate::session::context::Context;
+
+/// Why the process could not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The configuration is refused.
+    #[error("{0}")]
+    Settings(#[source] Problems),
+    /// The operating system refuses something.
+    #[error("{0}")]
+    System(#[from] io::Error),
+}
+
+/// Runs the pooler until it is told to stop.
+///
+/// # Errors
+/// It could not start.
+pub fn run(file: &Path) -> Result<(), StartError> {
+    let settings = Settings::load(file).map_err(StartError::Settings)?;
+    let runtime = runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    runtime.block_on(live(file, settings))?;
+    Ok(())
+}
+
+async fn live(file: &Path, settings: Settings) -> io::Result<()> {
+    let listeners = Listeners::bind(&settings.listen).await?;
+    let count = settings.workers.max(1);
+    let (workers, orders) = Workers::new(count);
+    let pools = Pools::new(settings.pools.clone(), count);
+    let session = Arc::new(settings.session.clone());
+    let console = Arc::new(settings.console.clone());
+    let process = Arc::new(Process::new(file.to_owned(), settings, pools, workers));
+    let mut seed = [0; 32];
+    getrandom::fill(&mut seed).map_err(|error| io::Error::other(error.to_string()))?;
+    for (number, orders) in orders.into_iter().enumerate() {
+        let (process, session, console) = (process.clone(), session.clone(), console.clone());
+        let place = move || Place {
+            session: Context::new(
+                number,
+                process.pools.clone(),
+                process.logins.clone(),
+                seed,
+                session,
+            ),
+            console: console.into(),
+            process,
+        };
+        worker::start(place, number, orders)?;
+    }
+    signals::obey(&process)?;
+    tokio::spawn(tidy(process.pools.clone()));
+    listeners.serve(&process);
+    info!(
+        version = env!("CARGO_PKG_VERSION"),
+        workers = count,
+        "ready"
+    );
+    // Without systemd there is nobody to tell.
+    let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
+    finish(&process).await;
+    Ok(())
+}
+
+/// Waits until somebody asks to stop, and then for whom that way of stopping waits.
+async fn finish(process: &Process) {
+    let mut asked = process.shutdown_asked();
+    // The sender lives in `process`, so it cannot be gone.
+    let Ok(mode) = asked.wait_for(Option::is_some).await.map(|mode| *mode) else {
+        return;
+    };
+    let _ = sd_notify::notify(&[sd_notify::NotifyState::Stopping]);
+    let gone = async {
+        if mode == Some(ShutdownMode::WaitForServers) {
+            process.workers.ask_all(|| Order::Drain);
+        }
+        loop {
+            let departed = process.workers.departed.notified();
+            if process.pools.clients(None) == 0 {
+                return;
+            }
+            departed.await;
+        }
+    };
+    tokio::select! {
+        () = gone, if mode != Some(ShutdownMode::Immediate) => {}
+        _ = asked.wait_for(|mode| *mode == Some(ShutdownMode::Immediate)) => {}
+    }
+    info!("stopped");
+}
+
+/// Closes servers that are too old or idle too long, and opens those that `min_size` asks for.
+async fn tidy(pools: Arc<Pools>) {
+    let mut tick = tokio::time::interval(TIDY_PERIOD);
+    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tick.tick().await;
+        pools.prewarm();
+        for pool in pools.all() {
+            tokio::spawn(async move { pool.tidy().await });
+        }
+    }
+}
+
+const TIDY_PERIOD: Duration = Duration::from_secs(1);

@@ -1,0 +1,113 @@
+//! A user name and the evidence it was accepted on.
+
+use super::certificate::CertificateNames;
+use super::method::Method;
+use super::names::UserName;
+use super::password::PasswordProof;
+use super::scram::server::Proven;
+
+/// Who a client is. Each constructor but one asks for the evidence; that one is
+/// [`Identity::trusted`] and named so.
+///
+/// That the evidence is about *this* user is for the caller to see to: it must come from
+/// the secret looked up for the same name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Identity {
+    user: UserName,
+    method: Method,
+}
+
+impl Identity {
+    /// The user is believed without any proof.
+    pub fn trusted(user: UserName) -> Self {
+        Self {
+            user,
+            method: Method::Trust,
+        }
+    }
+
+    /// The client proved by SCRAM that it knows the password.
+    pub fn by_scram(user: UserName, _proven: &Proven) -> Self {
+        Self {
+            user,
+            method: Method::ScramSha256,
+        }
+    }
+
+    /// The client sent the password, or an MD5 answer made from it; `method` says which.
+    pub fn by_password(user: UserName, method: Method, _proof: PasswordProof) -> Self {
+        Self { user, method }
+    }
+
+    /// The certificate's common name, or one of its DNS names, is the user's name, letter by
+    /// letter and without wildcards. `None` if not.
+    ///
+    /// The names count only if TLS has verified the chain of this very certificate.
+    pub fn by_certificate(user: UserName, names: &CertificateNames) -> Option<Self> {
+        let named = |name: &String| !name.is_empty() && name == user.as_str();
+        (names.common_name.as_ref().is_some_and(named) || names.dns.iter().any(named)).then_some(
+            Self {
+                user,
+                method: Method::Cert,
+            },
+        )
+    }
+
+    /// The user's name.
+    pub fn user(&self) -> &UserName {
+        &self.user
+    }
+
+    /// How it was proved.
+    pub fn method(&self) -> Method {
+        self.method
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::secret::{PlainPassword, Secret};
+    use super::super::{certificate, password};
+    use super::*;
+
+    fn certificate(common_name: &str, dns: &[&str]) -> CertificateNames {
+        let mut params = rcgen::CertificateParams::default();
+        params.distinguished_name = rcgen::DistinguishedName::new();
+        params
+            .distinguished_name
+            .push(rcgen::DnType::CommonName, common_name);
+        params.subject_alt_names = dns
+            .iter()
+            .map(|&name| rcgen::SanType::DnsName(name.try_into().unwrap()))
+            .collect();
+        let key = rcgen::KeyPair::generate().unwrap();
+        certificate::CertificateNames::parse(params.self_signed(&key).unwrap().der()).unwrap()
+    }
+
+    #[test]
+    fn a_certificate_identifies_the_user_it_names() {
+        let names = certificate("alice", &["bob"]);
+        for user in ["alice", "bob"] {
+            let identity = Identity::by_certificate(UserName::new(user), &names).unwrap();
+            assert_eq!(identity.user().as_str(), user);
+            assert_eq!(identity.method(), Method::Cert);
+        }
+    }
+
+    #[test]
+    fn a_certificate_identifies_nobody_else() {
+        let names = certificate("*", &["*.example.com", "alicia", ""]);
+        for user in ["", "Alice", "alic", "alice ", "db.example.com", "admin"] {
+            let identity = Identity::by_certificate(UserName::new(user), &names);
+            assert_eq!(identity, None, "{user:?}");
+        }
+    }
+
+    #[test]
+    fn a_password_proof_becomes_an_identity() {
+        let secret = Secret::Plain(PlainPassword::new("secret"));
+        let proof = password::verify_password(&secret, "alice", b"secret").unwrap();
+        let identity = Identity::by_password(UserName::new("alice"), Method::Password, proof);
+        assert_eq!(identity.method(), Method::Password);
+    }
+}

@@ -1,0 +1,24 @@
+//! Files and environment to settings.
+//!
+//! One way: text and variables are merged into one tree of values (`file`), the tree is
+//! read by typed forms (`values`, `forms`) into each layer's own settings (`resolve`), and
+//! everything wrong on the way is reported together (`problem`), each with its line
+//! (`locate`). Nobody looks at the file again after that.
+
+pub mod check;
+pub mod problem;
+pub mod settings;
+
+mod file;
+mod forms;
+mod locate;
+mod resolve;
+mod suggest;
+mod values;
+
+#[cfg(test)]
+mod tests;
+
+pub use check::check;
+pub use problem::{Place, Problem, Problems};
+pub use settings::Settings;

@@ -1,0 +1,4 @@
+//! The administrator's database: SHOW, PAUSE, RELOAD and the like.
+
+pub mod control;
+pub mod settings;

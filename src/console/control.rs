@@ -1,0 +1,96 @@
+//! What the console asks of the process it belongs to; `app` implements it.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use crate::pool::Pools;
+use crate::session::stats::LoginStats;
+
+/// An answer that may take a while.
+pub type Answer<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// The running process, as the console sees it.
+pub trait Control: Send + Sync {
+    /// The pools.
+    fn pools(&self) -> &Arc<Pools>;
+
+    /// Outcomes of logins.
+    fn logins(&self) -> &Arc<LoginStats>;
+
+    /// All clients of all workers at the moment, console clients included, by number.
+    fn clients(&self) -> Answer<'_, Vec<ClientRow>>;
+
+    /// All settings: key, value, default, and whether a reload can change it.
+    fn settings(&self) -> Vec<SettingRow>;
+
+    /// Loads the configuration anew, whole or not at all; the problems if it is refused.
+    fn reload(&self) -> Answer<'_, Result<(), Vec<String>>>;
+
+    /// Disconnects a client; false if there is none with this number.
+    fn kill_client(&self, id: u64) -> Answer<'_, bool>;
+
+    /// Disconnects all clients of a database; of every database for `None`.
+    fn kill_clients_of(&self, database: Option<&str>) -> Answer<'_, ()>;
+
+    /// Begins to shut down.
+    fn shutdown(&self, mode: ShutdownMode);
+}
+
+/// How to shut down.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub enum ShutdownMode {
+    /// When the last client has left by itself. SIGTERM.
+    WaitForClients,
+    /// When the last server has been given back; nothing new is begun. SIGINT.
+    WaitForServers,
+    /// At once. SIGQUIT.
+    Immediate,
+}
+
+/// A client, as SHOW CLIENTS prints it.
+#[derive(Clone, Debug)]
+pub struct ClientRow {
+    /// A number that no other connection of this process has.
+    pub id: u64,
+    /// Its name.
+    pub user: String,
+    /// The database it asked for.
+    pub database: String,
+    /// `none`, `logical` or `physical`.
+    pub replication: &'static str,
+    /// `active`, `idle`, `waiting` or `login`.
+    pub state: &'static str,
+    /// Its address and port; empty for a Unix socket.
+    pub address: String,
+    /// Our address and port; empty for a Unix socket.
+    pub local_address: String,
+    /// When it connected.
+    pub connected: SystemTime,
+    /// For how long it has been in this state.
+    pub in_state: Duration,
+    /// The number of the server it has; 0: none.
+    pub server: u64,
+    /// The process id of that server.
+    pub server_pid: u32,
+    /// TLS version and cipher; empty without.
+    pub tls: String,
+    /// What it says its program is.
+    pub application_name: String,
+    /// Statements it has prepared.
+    pub prepared: usize,
+}
+
+/// A setting, as SHOW CONFIG prints it.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct SettingRow {
+    /// Where it stands in the file, such as `pool.size`.
+    pub key: String,
+    /// What it is.
+    pub value: String,
+    /// What it would be if the file did not say.
+    pub default: String,
+    /// Whether a reload can change it.
+    pub changeable: bool,
+}

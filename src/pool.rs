@@ -1,0 +1,23 @@
+//! Server connections: who may borrow them, and when one may be used again.
+
+pub mod budget;
+pub mod credentials;
+pub mod error;
+pub mod lease;
+pub mod manager;
+#[expect(
+    clippy::module_inception,
+    reason = "the layer is named after its main type"
+)]
+pub mod pool;
+pub mod pools;
+pub mod replies;
+pub mod server;
+pub mod settings;
+pub mod statement;
+pub mod stats;
+pub mod tracked;
+
+pub use lease::{Lease, Released};
+pub use pool::Pool;
+pub use pools::Pools;

@@ -1,0 +1,115 @@
+//! Why there is no server for a client.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::auth::scram::ScramError;
+use crate::wire::error_response::ErrorResponse;
+use crate::wire::head::FramingError;
+use crate::wire::sqlstate::SqlState;
+
+/// Why a server connection could not be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum ConnectError {
+    /// The socket cannot be connected, or broke.
+    #[error("cannot connect to the server: {0}")]
+    Io(#[from] io::Error),
+    /// It took too long.
+    #[error("server did not answer within server_connect_timeout ({0:?})")]
+    Timeout(Duration),
+    /// TLS is asked for and the server has none.
+    #[error("server refused TLS, which the mode of server_tls demands")]
+    TlsRefused,
+    /// The server's certificate is for another name, or the name is none.
+    #[error("host \"{0}\" cannot be checked against a certificate")]
+    TlsName(String),
+    /// What came is not the protocol.
+    #[error("server broke the protocol: {0}")]
+    Framing(#[from] FramingError),
+    /// A message that has no place in a login.
+    #[error("server broke the protocol: {0}")]
+    Protocol(&'static str),
+    /// The server's own refusal.
+    #[error("server refused the login: {0}")]
+    Refused(ErrorResponse),
+    /// The SCRAM conversation failed.
+    #[error("SCRAM login at the server failed: {0}")]
+    Scram(#[from] ScramError),
+    /// The server wants what is not known.
+    #[error("server asks for {0}, for which user \"{1}\" has no usable secret")]
+    NoSecret(&'static str, String),
+    /// A cleartext password is never sent over TCP without TLS.
+    #[error("server asks for a cleartext password over a connection without TLS")]
+    Cleartext,
+    /// A limit of connections is reached and nothing could be evicted: wait and try again.
+    #[error("a server became free in the meantime")]
+    Retry,
+    /// The last try failed less than server_login_retry ago.
+    #[error("server login has been failing: {0}")]
+    Cached(Arc<ConnectError>),
+}
+
+impl ConnectError {
+    /// What a client is told: no addresses, the server's own words where there are some.
+    pub fn to_client(&self) -> ErrorResponse {
+        match self {
+            Self::Refused(error) => ErrorResponse::fatal(error.code, error.message.clone()),
+            Self::Cached(error) => {
+                let first = error.to_client();
+                ErrorResponse::fatal(
+                    first.code,
+                    format!(
+                        "server login has been failing, cached error: {} (server_login_retry)",
+                        first.message
+                    ),
+                )
+            }
+            Self::Timeout(_) => ErrorResponse::fatal(
+                SqlState::CONNECTION_FAILURE,
+                "cannot connect to the server within server_connect_timeout",
+            ),
+            Self::Io(_) => {
+                ErrorResponse::fatal(SqlState::CONNECTION_FAILURE, "cannot connect to the server")
+            }
+            Self::TlsRefused
+            | Self::TlsName(_)
+            | Self::Framing(_)
+            | Self::Protocol(_)
+            | Self::Scram(_)
+            | Self::NoSecret(..)
+            | Self::Cleartext
+            | Self::Retry => ErrorResponse::fatal(
+                SqlState::CONNECTION_FAILURE,
+                "login at the server failed, see the pooler's log",
+            ),
+        }
+    }
+}
+
+/// Why a client gets no server.
+#[derive(Debug, thiserror::Error)]
+pub enum CheckoutError {
+    /// It waited too long.
+    #[error("no server connection became free within query_wait_timeout ({0:?})")]
+    QueryWaitTimeout(Duration),
+    /// None could be opened.
+    #[error(transparent)]
+    Connect(Arc<ConnectError>),
+    /// The pool was replaced by a reload or removed: ask for it anew.
+    #[error("the pool is gone")]
+    Closed,
+}
+
+impl CheckoutError {
+    /// What a client is told.
+    pub fn to_client(&self) -> ErrorResponse {
+        match self {
+            Self::QueryWaitTimeout(_) => {
+                ErrorResponse::fatal(SqlState::PROTOCOL_VIOLATION, "query_wait_timeout")
+            }
+            Self::Connect(error) => error.to_client(),
+            Self::Closed => ErrorResponse::fatal(SqlState::ADMIN_SHUTDOWN, "database removed"),
+        }
+    }
+}

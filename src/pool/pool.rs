@@ -1,0 +1,397 @@
+//! The gate to the servers of one database and one server user.
+
+use std::future::poll_fn;
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::task::Poll;
+use std::time::{Duration, Instant, SystemTime};
+
+use deadpool::managed::{self, PoolConfig, PoolError, QueueMode, Timeouts};
+use tokio::sync::Notify;
+
+use crate::auth::names::{DatabaseName, UserName};
+use crate::auth::scram::Keys;
+use crate::pool::error::{CheckoutError, ConnectError};
+use crate::pool::lease::Lease;
+use crate::pool::manager::{Manager, Workshop, jittered};
+use crate::pool::server::info::{Registry, ServerInfo};
+use crate::pool::server::reset::TellingWords;
+use crate::pool::settings::{DatabaseSettings, PoolSettings};
+use crate::pool::statement::Statements;
+use crate::pool::stats::Stats;
+use crate::pool::tracked::Tracked;
+use crate::wire::parameters::Parameters;
+
+type Store = managed::Pool<Manager>;
+
+/// Servers of one database and one server user, with the same start-up parameters.
+///
+/// Two deadpools hold them: the ordinary one of `size`, and a reserve that opens to who has
+/// waited for `reserve_timeout`. Each is an exact ceiling, which resizing one would not be.
+#[derive(Debug)]
+pub struct Pool {
+    workshop: Arc<Workshop>,
+    ordinary: Store,
+    reserve: Option<Store>,
+    stats: Arc<Stats>,
+    statements: Statements,
+    telling: TellingWords,
+    paused: AtomicBool,
+    resumed: Notify,
+    /// Clients that wait for a server.
+    waiting: AtomicUsize,
+}
+
+impl Pool {
+    pub(super) fn new(workshop: Workshop, workers: usize) -> Self {
+        let workshop = Arc::new(workshop);
+        let settings = &workshop.database.pool;
+        let store = |size| {
+            let mut config = PoolConfig::new(size);
+            config.queue_mode = QueueMode::Lifo;
+            Store::builder(Manager(workshop.clone()))
+                .config(config)
+                .build()
+                .expect("no timeouts are set, so no runtime is missing")
+        };
+        Self {
+            ordinary: store(settings.size),
+            reserve: (settings.reserve_size > 0).then(|| store(settings.reserve_size)),
+            stats: Arc::new(Stats::new(workers)),
+            statements: Statements::default(),
+            telling: TellingWords::default(),
+            paused: AtomicBool::new(false),
+            resumed: Notify::new(),
+            waiting: AtomicUsize::new(0),
+            workshop,
+        }
+    }
+
+    /// Borrows a server for a client. First come, first served. Cancel safe.
+    ///
+    /// # Errors
+    /// None became free in time, none could be opened, or the pool is gone.
+    pub async fn checkout(&self, client: u64) -> Result<Lease, CheckoutError> {
+        if !self.paused.load(Ordering::Relaxed) {
+            // The way of nearly every transaction: a server is idle, and no timer is needed.
+            let mut now = pin!(self.ordinary.timeout_get(&AT_ONCE));
+            let mut opening = false;
+            let at_once = poll_fn(|cx| match now.as_mut().poll(cx) {
+                Poll::Ready(got) => Poll::Ready(Some(got)),
+                Poll::Pending => {
+                    opening = true;
+                    Poll::Ready(None)
+                }
+            })
+            .await;
+            match at_once {
+                Some(Ok(object)) => return Ok(self.lend(object, client)),
+                Some(Err(PoolError::Timeout(_))) => {}
+                Some(Err(error)) => match self.explain(error) {
+                    None => {}
+                    Some(error) => return Err(error),
+                },
+                None => {
+                    // A new server is being opened, or an old one checked.
+                    let waiting = Waiting::new(&self.waiting);
+                    let got = self.within_limit(now).await?;
+                    drop(waiting);
+                    match got {
+                        Ok(object) => return Ok(self.lend(object, client)),
+                        Err(error) => {
+                            if let Some(error) = self.explain(error) {
+                                return Err(error);
+                            }
+                        }
+                    }
+                }
+            }
+        }
+        let _waiting = Waiting::new(&self.waiting);
+        self.within_limit(self.wait(client)).await?
+    }
+
+    /// Stops lending and closes idle servers.
+    pub fn pause(&self) {
+        self.paused.store(true, Ordering::SeqCst);
+        self.reconnect();
+    }
+
+    /// Lends again.
+    pub fn resume(&self) {
+        self.paused.store(false, Ordering::SeqCst);
+        self.resumed.notify_waiters();
+    }
+
+    /// Whether it lends nothing at the moment.
+    pub fn is_paused(&self) -> bool {
+        self.paused.load(Ordering::Relaxed)
+    }
+
+    /// Has every server closed: idle ones now, others when they come back.
+    pub fn reconnect(&self) {
+        self.workshop.epoch.fetch_add(1, Ordering::SeqCst);
+        for store in self.stores() {
+            drop(store.retain(|_, _| false));
+        }
+    }
+
+    /// Lends nothing any more; who waits is told that the pool is gone.
+    pub fn close(&self) {
+        self.reconnect();
+        for store in self.stores() {
+            store.close();
+        }
+        self.resume();
+    }
+
+    /// Whether [`Self::close`] was called.
+    pub fn is_closed(&self) -> bool {
+        self.ordinary.is_closed()
+    }
+
+    /// What the server told its first visitor, and new clients are told; asks a server if none
+    /// has been asked yet. Cancel safe.
+    ///
+    /// # Errors
+    /// As [`Self::checkout`].
+    pub async fn welcome(&self, client: u64) -> Result<Arc<Parameters>, CheckoutError> {
+        loop {
+            if let Some(welcome) = self.workshop.welcome.get() {
+                return Ok(welcome.clone());
+            }
+            drop(self.checkout(client).await?.release());
+        }
+    }
+
+    /// Closes servers that are too old or idle for too long, and opens some up to `min_size`.
+    /// To be called about once a second, on a thread with a runtime.
+    pub async fn tidy(&self) {
+        let (settings, now) = (self.settings(), Instant::now());
+        let mut size = self.size();
+        for store in self.stores() {
+            let removed = store.retain(|server, _| {
+                let expired = server.expires.is_some_and(|expires| expires <= now);
+                let idle = settings.server_idle_timeout.is_some_and(|limit| {
+                    now.duration_since(server.used) >= jittered(limit, server.info.id)
+                });
+                let close = expired || (idle && size > settings.min_size);
+                size -= usize::from(close);
+                !close
+            });
+            for server in &removed.removed {
+                tracing::debug!(server = server.info.id, "server closed: idle or too old");
+            }
+        }
+        if self.size() < settings.min_size && !self.is_paused() && !self.is_closed() {
+            self.fill(settings.min_size).await;
+        }
+    }
+
+    /// When the idle server that has waited for the longest was used last.
+    pub(super) fn oldest_idle(&self) -> Option<Instant> {
+        let mut oldest = None;
+        for store in self.stores() {
+            drop(store.retain(|server, _| {
+                oldest = Some(oldest.map_or(server.used, |o: Instant| o.min(server.used)));
+                true
+            }));
+        }
+        oldest
+    }
+
+    /// Closes the idle server that was used last at this time.
+    pub(super) fn evict(&self, used: Instant) -> bool {
+        let mut evicted = false;
+        for store in self.stores() {
+            drop(store.retain(|server, _| {
+                let this_one = !evicted && server.used == used;
+                evicted |= this_one;
+                !this_one
+            }));
+        }
+        evicted
+    }
+
+    /// Keeps the SCRAM keys of a client's login, if servers are opened in the client's name.
+    pub fn learn(&self, user: &UserName, keys: Keys) {
+        if self.database().server.is_none() && self.user() == user {
+            self.workshop.credentials.learn(keys);
+        }
+    }
+
+    /// The database.
+    pub fn database(&self) -> &Arc<DatabaseSettings> {
+        &self.workshop.database
+    }
+
+    /// What clients call the database.
+    pub fn database_name(&self) -> &DatabaseName {
+        &self.workshop.database.name
+    }
+
+    /// The server's user.
+    pub fn user(&self) -> &UserName {
+        self.workshop.credentials.user()
+    }
+
+    /// How it behaves.
+    pub fn settings(&self) -> &PoolSettings {
+        &self.workshop.database.pool
+    }
+
+    /// What it has counted.
+    pub fn stats(&self) -> &Arc<Stats> {
+        &self.stats
+    }
+
+    /// The statements its clients have prepared.
+    pub fn statements(&self) -> &Statements {
+        &self.statements
+    }
+
+    /// The words that tell of something left behind.
+    pub fn telling_words(&self) -> &TellingWords {
+        &self.telling
+    }
+
+    /// The parameters that follow its clients.
+    pub fn tracked(&self) -> &Arc<Tracked> {
+        &self.workshop.tracked
+    }
+
+    /// Its servers, lent or not.
+    pub fn servers(&self) -> Vec<Arc<ServerInfo>> {
+        self.registry().snapshot()
+    }
+
+    /// Servers being opened.
+    pub fn logins(&self) -> usize {
+        self.workshop.logins()
+    }
+
+    /// Clients that wait for a server.
+    pub fn waiting(&self) -> usize {
+        self.waiting.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn registry(&self) -> &Arc<Registry> {
+        &self.workshop.registry
+    }
+
+    pub(super) fn workshop(&self) -> &Arc<Workshop> {
+        &self.workshop
+    }
+
+    fn size(&self) -> usize {
+        self.stores().map(|store| store.status().size).sum()
+    }
+
+    fn stores(&self) -> impl Iterator<Item = &Store> {
+        std::iter::once(&self.ordinary).chain(&self.reserve)
+    }
+
+    fn lend(&self, object: managed::Object<Manager>, client: u64) -> Lease {
+        let now = SystemTime::now()
+            .duration_since(SystemTime::UNIX_EPOCH)
+            .unwrap_or_default();
+        object
+            .info
+            .lend(client, u64::try_from(now.as_micros()).unwrap_or(u64::MAX));
+        Lease::new(object, self.workshop.clone(), self.stats.clone())
+    }
+
+    /// The way of a client that must wait, whatever it waits for.
+    async fn wait(&self, client: u64) -> Result<Lease, CheckoutError> {
+        loop {
+            loop {
+                let resumed = self.resumed.notified();
+                if !self.is_paused() {
+                    break;
+                }
+                resumed.await;
+            }
+            let got = match &self.reserve {
+                None => self.ordinary.get().await,
+                Some(reserve) => {
+                    let later = async {
+                        tokio::time::sleep(self.settings().reserve_timeout).await;
+                        reserve.get().await
+                    };
+                    tokio::select! {
+                        biased;
+                        got = self.ordinary.get() => got,
+                        got = later => got,
+                    }
+                }
+            };
+            match got {
+                // A pause may have begun while this client stood in the queue.
+                Ok(object) if self.is_paused() => drop(managed::Object::take(object)),
+                Ok(object) => return Ok(self.lend(object, client)),
+                Err(error) => {
+                    if let Some(error) = self.explain(error) {
+                        return Err(error);
+                    }
+                }
+            }
+        }
+    }
+
+    async fn within_limit<T>(&self, wait: impl Future<Output = T>) -> Result<T, CheckoutError> {
+        match self.settings().query_wait_timeout {
+            None => Ok(wait.await),
+            Some(limit) => tokio::time::timeout(limit, wait)
+                .await
+                .map_err(|_| CheckoutError::QueryWaitTimeout(limit)),
+        }
+    }
+
+    /// What a client is told; `None`: to try again.
+    fn explain(&self, error: PoolError<Arc<ConnectError>>) -> Option<CheckoutError> {
+        match error {
+            PoolError::Backend(error) if matches!(*error, ConnectError::Retry) => None,
+            PoolError::Backend(error) => Some(CheckoutError::Connect(error)),
+            PoolError::Closed
+            | PoolError::NoRuntimeSpecified
+            | PoolError::PostCreateHook(_)
+            | PoolError::Timeout(_) => Some(CheckoutError::Closed),
+        }
+    }
+
+    /// Opens servers until there are `min`: deadpool opens one only for who finds none idle, so
+    /// the idle ones are held for the moment that takes.
+    async fn fill(&self, min: usize) {
+        let mut held = Vec::new();
+        while held.len() < min {
+            match self.ordinary.timeout_get(&AT_ONCE).await {
+                Ok(object) => held.push(object),
+                Err(_) => break,
+            }
+        }
+    }
+}
+
+/// Counts a client as waiting while it exists.
+struct Waiting<'a>(&'a AtomicUsize);
+
+impl<'a> Waiting<'a> {
+    fn new(count: &'a AtomicUsize) -> Self {
+        count.fetch_add(1, Ordering::Relaxed);
+        Self(count)
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// Try and do not wait; opening a server has its own limit.
+const AT_ONCE: Timeouts = Timeouts {
+    wait: Some(Duration::ZERO),
+    create: None,
+    recycle: None,
+};

@@ -1,0 +1,328 @@
+//! All pools of the process.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+
+use crate::auth::names::{DatabaseName, UserName};
+use crate::auth::secret::Secret;
+use crate::policy::admission::Admission;
+use crate::pool::budget::Budget;
+use crate::pool::credentials::Credentials;
+use crate::pool::manager::Workshop;
+use crate::pool::pool::Pool;
+use crate::pool::server::info::Registry;
+use crate::pool::settings::{DatabaseSettings, PoolsSettings};
+
+/// The pools, each made when somebody first needs it.
+#[derive(Debug)]
+pub struct Pools {
+    state: Mutex<State>,
+    workers: usize,
+    /// Clients of all databases.
+    clients: Arc<AtomicUsize>,
+    myself: Weak<Self>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    settings: PoolsSettings,
+    pools: HashMap<Key, Arc<Pool>>,
+    databases: HashMap<DatabaseName, Arc<Budget>>,
+    users: HashMap<UserName, Arc<Budget>>,
+    clients: HashMap<DatabaseName, Arc<AtomicUsize>>,
+}
+
+/// What makes servers interchangeable. The server's start-up parameters belong to the database.
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
+struct Key {
+    database: DatabaseName,
+    user: UserName,
+    /// A replication connection serves one client and no other.
+    replication: Option<String>,
+}
+
+/// Nobody has heard of the database.
+#[derive(Debug, thiserror::Error)]
+#[error("no such database: {0}")]
+pub struct NoSuchDatabase(pub DatabaseName);
+
+impl Pools {
+    /// No pools yet.
+    pub fn new(settings: PoolsSettings, workers: usize) -> Arc<Self> {
+        let state = Mutex::new(State {
+            settings,
+            ..State::default()
+        });
+        Arc::new_cyclic(|myself| Self {
+            state,
+            workers,
+            clients: Arc::default(),
+            myself: myself.clone(),
+        })
+    }
+
+    /// The pool for somebody who was admitted to a database.
+    ///
+    /// `secret` is what the users file knows of the user, for servers opened in its name.
+    ///
+    /// # Errors
+    /// The database is not in the settings.
+    pub fn pool_for(
+        &self,
+        admission: &Admission,
+        replication: Option<&str>,
+        secret: Option<Arc<Secret>>,
+    ) -> Result<Arc<Pool>, NoSuchDatabase> {
+        let mut state = self.state();
+        let name = admission.database();
+        let database = state
+            .settings
+            .databases
+            .get(name)
+            .cloned()
+            .ok_or_else(|| NoSuchDatabase(name.clone()))?;
+        let (user, secret) = match &database.server {
+            Some(server) => (server.user.clone(), server.secret.clone()),
+            None => (admission.identity().user().clone(), secret),
+        };
+        let key = Key {
+            database: name.clone(),
+            user: user.clone(),
+            replication: replication.map(Into::into),
+        };
+        if let Some(pool) = state.pools.get(&key) {
+            return Ok(pool.clone());
+        }
+        let database = match replication {
+            None => database,
+            Some(kind) => Arc::new(for_replication(&database, kind)),
+        };
+        let pool = self.make(&mut state, database, Credentials::new(user, secret));
+        state.pools.insert(key, pool.clone());
+        Ok(pool)
+    }
+
+    /// Makes the pools that are kept filled whether or not anybody comes: those with a
+    /// `min_size` and one user for all clients.
+    pub fn prewarm(&self) {
+        let mut state = self.state();
+        let wanted: Vec<_> = state
+            .settings
+            .databases
+            .values()
+            .filter(|database| database.pool.min_size > 0)
+            .filter_map(|database| Some((database.clone(), database.server.clone()?)))
+            .collect();
+        for (database, server) in wanted {
+            let key = Key {
+                database: database.name.clone(),
+                user: server.user.clone(),
+                replication: None,
+            };
+            if !state.pools.contains_key(&key) {
+                let pool = self.make(
+                    &mut state,
+                    database,
+                    Credentials::new(server.user, server.secret),
+                );
+                state.pools.insert(key, pool);
+            }
+        }
+    }
+
+    /// Takes over new settings. Pools whose servers would be the same go on; others are closed,
+    /// and made anew for who comes next.
+    pub fn reload(&self, settings: PoolsSettings) {
+        let mut state = self.state();
+        let old_users = std::mem::take(&mut state.settings.max_user_connections);
+        let new_users = &settings.max_user_connections;
+        state
+            .users
+            .retain(|user, _| old_users.get(user) == new_users.get(user));
+        state.pools.retain(|key, pool| {
+            let same_user = old_users.get(pool.user()) == new_users.get(pool.user());
+            let same =
+                settings
+                    .databases
+                    .get(&key.database)
+                    .is_some_and(|new| match &key.replication {
+                        None => new.has_same_servers(pool.database()),
+                        Some(kind) => for_replication(new, kind).has_same_servers(pool.database()),
+                    });
+            if !(same && same_user) {
+                pool.close();
+            }
+            same && same_user
+        });
+        state.databases.retain(|name, budget| {
+            settings
+                .databases
+                .get(name)
+                .is_some_and(|new| new.max_connections == budget.limit())
+        });
+        state.settings = settings;
+    }
+
+    /// A place for a client that has proved who it is: under the limit of the process and of
+    /// its database.
+    ///
+    /// # Errors
+    /// There is none left.
+    pub fn client_place(
+        &self,
+        database: &DatabaseSettings,
+        max_clients: usize,
+    ) -> Result<ClientPlace, NoPlace> {
+        let of_database = self
+            .state()
+            .clients
+            .entry(database.name.clone())
+            .or_default()
+            .clone();
+        let of_all = Count::below(&self.clients, Some(max_clients)).ok_or(NoPlace::Process)?;
+        let of_database =
+            Count::below(&of_database, database.max_clients).ok_or(NoPlace::Database)?;
+        Ok(ClientPlace {
+            _of_all: of_all,
+            _of_database: of_database,
+        })
+    }
+
+    /// Clients that have a place: of all databases, or of one.
+    pub fn clients(&self, database: Option<&DatabaseName>) -> usize {
+        match database {
+            None => self.clients.load(Ordering::Relaxed),
+            Some(name) => self
+                .state()
+                .clients
+                .get(name)
+                .map_or(0, |count| count.load(Ordering::Relaxed)),
+        }
+    }
+
+    /// Whether a database is in the settings.
+    pub fn has_database(&self, name: &str) -> bool {
+        self.state().settings.databases.contains_key(name)
+    }
+
+    /// The databases in the settings, by name.
+    pub fn databases(&self) -> Vec<Arc<DatabaseSettings>> {
+        self.state().settings.databases.values().cloned().collect()
+    }
+
+    /// All pools, by database and user.
+    pub fn all(&self) -> Vec<Arc<Pool>> {
+        let mut pools: Vec<_> = self.state().pools.values().cloned().collect();
+        pools.sort_by(|a, b| (a.database_name(), a.user()).cmp(&(b.database_name(), b.user())));
+        pools
+    }
+
+    fn make(
+        &self,
+        state: &mut State,
+        database: Arc<DatabaseSettings>,
+        credentials: Credentials,
+    ) -> Arc<Pool> {
+        let budgets = [
+            state.database_budget(&database),
+            state.user_budget(credentials.user()),
+        ];
+        let workshop = Workshop::new(database, credentials, budgets, self.myself.clone());
+        Arc::new(Pool::new(workshop, self.workers))
+    }
+
+    /// Makes room under a budget: closes the idle server of another pool that was used the
+    /// longest ago.
+    pub(super) fn evict(&self, budget: &Arc<Budget>, but_not: &Arc<Registry>) {
+        let sharing: Vec<_> = self
+            .all()
+            .into_iter()
+            .filter(|pool| !Arc::ptr_eq(pool.registry(), but_not))
+            .filter(|pool| {
+                pool.workshop()
+                    .budgets
+                    .iter()
+                    .any(|b| Arc::ptr_eq(b, budget))
+            })
+            .collect();
+        let oldest = sharing
+            .iter()
+            .filter_map(|pool| Some((pool.oldest_idle()?, pool)))
+            .min_by_key(|(used, _)| *used);
+        if let Some((used, pool)) = oldest
+            && pool.evict(used)
+        {
+            tracing::info!(database = %pool.database_name(), user = %pool.user(), "idle server evicted");
+        }
+    }
+
+    fn state(&self) -> std::sync::MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A client's place; given up when dropped.
+#[derive(Debug)]
+pub struct ClientPlace {
+    _of_all: Count,
+    _of_database: Count,
+}
+
+/// There is no place for another client.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+pub enum NoPlace {
+    /// In the database.
+    #[error("no more connections allowed (max_clients of the database)")]
+    Database,
+    /// In the process.
+    #[error("no more connections allowed (clients.max)")]
+    Process,
+}
+
+/// One of a number that has a limit.
+#[derive(Debug)]
+struct Count(Arc<AtomicUsize>);
+
+impl Count {
+    fn below(counter: &Arc<AtomicUsize>, limit: Option<usize>) -> Option<Self> {
+        let one = Self(counter.clone());
+        let before = counter.fetch_add(1, Ordering::Relaxed);
+        // Over the limit `one` is dropped, which counts it out again.
+        (before < limit.unwrap_or(usize::MAX)).then_some(one)
+    }
+}
+
+impl Drop for Count {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl State {
+    fn database_budget(&mut self, database: &DatabaseSettings) -> Arc<Budget> {
+        self.databases
+            .entry(database.name.clone())
+            .or_insert_with(|| Arc::new(Budget::new(database.max_connections)))
+            .clone()
+    }
+
+    fn user_budget(&mut self, user: &UserName) -> Arc<Budget> {
+        let limit = self.settings.max_user_connections.get(user).copied();
+        self.users
+            .entry(user.clone())
+            .or_insert_with(|| Arc::new(Budget::new(limit)))
+            .clone()
+    }
+}
+
+/// The database as a replication client gets it: its own server for as long as it stays.
+fn for_replication(database: &DatabaseSettings, kind: &str) -> DatabaseSettings {
+    let mut database = database.clone();
+    database
+        .startup_parameters
+        .insert("replication".into(), kind.into());
+    database.pool.mode = crate::pool::settings::PoolMode::Session;
+    database.pool.min_size = 0;
+    database
+}

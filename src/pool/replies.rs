@@ -1,0 +1,413 @@
+//! What a server still owes, and to whom.
+//!
+//! One queue holds a mark for every message that earns a reply. Replies are matched with it as
+//! they arrive; nothing is mended afterwards. No I/O here.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use crate::pool::statement::Statement;
+use crate::wire::backend::{Tag, TransactionStatus};
+
+/// The queue of expected replies, and the state that decides whether anybody else may have
+/// the server.
+///
+/// ```text
+///            expect(Parse, Bind, …)             expect(Sync)
+///   settled ------------------------> unsynced --------------> owing
+///      ^  \                              | ErrorResponse          |
+///      |   \ expect(Query)               v        expect(Sync)    | ReadyForQuery, queue empty
+///      |    `----------> owing       skipping -----------------> owing
+///      `--------------------------------------------------------'
+/// ```
+#[derive(Debug)]
+pub struct Replies {
+    expected: VecDeque<Expected>,
+    notes: VecDeque<Note>,
+    status: TransactionStatus,
+    phase: Phase,
+    copy: Copy,
+    certainty: Certainty,
+    /// Syncs that a server in copy-in mode reads and ignores.
+    ignored_syncs: u32,
+}
+
+/// Where the client stands between two Syncs.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Phase {
+    /// After an error: the server drops everything up to the next Sync.
+    Skipping,
+    /// Nothing was sent since the last Sync or Query.
+    Synced,
+    /// Extended-protocol messages were sent since.
+    Unsynced,
+}
+
+/// Whether COPY data flows.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Copy {
+    /// Both ways: replication. The server stays with the client.
+    Both,
+    /// From the client, who has sent the end of it.
+    Ended,
+    /// From the client.
+    In,
+    /// None, or from the server, which needs no bookkeeping.
+    Idle,
+}
+
+/// Whether the queue is known to be what the server thinks.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Certainty {
+    /// It is.
+    Certain,
+    /// The client did what can be read in two ways; the server is closed when it falls idle.
+    Doubtful,
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+struct Expected {
+    kind: Kind,
+    delivery: Delivery,
+    /// The front of `notes` belongs to this.
+    noted: bool,
+}
+
+/// Which message earned the reply.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[expect(missing_docs, reason = "the names are the protocol's")]
+pub enum Kind {
+    Bind,
+    Close,
+    Describe,
+    Execute,
+    FunctionCall,
+    Parse,
+    Query,
+    Sync,
+}
+
+/// What is done with a reply.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Delivery {
+    /// It goes to the client.
+    Forward,
+    /// The server was never asked: the reply is put in when its turn comes.
+    Insert,
+    /// We asked, not the client: it is dropped.
+    Swallow,
+}
+
+/// What to undo if the server skips a message because of an earlier error.
+#[derive(Clone, Debug)]
+pub struct Note {
+    /// The statement the message was about.
+    pub statement: Arc<Statement>,
+    /// What the message did.
+    pub about: About,
+}
+
+/// What a noted message did.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum About {
+    /// The client closed its name for the statement.
+    Closed(Box<[u8]>),
+    /// We closed the statement on the server to make room.
+    Evicted,
+    /// We prepared the statement on the server for a client that had it already.
+    Injected,
+    /// The client gave it a name, and the server was asked to prepare it.
+    Named(Box<[u8]>),
+    /// The client gave it a name, and the server had it already.
+    NamedOnly(Box<[u8]>),
+}
+
+/// What the relay does with a message from the server.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Action {
+    /// Pass it on.
+    Forward,
+    /// Drop it.
+    Swallow,
+}
+
+/// A reply that nothing asked for.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("server sent {0:?} where nothing asked for it")]
+pub struct Unexpected(pub Tag);
+
+impl Default for Replies {
+    fn default() -> Self {
+        Self {
+            expected: VecDeque::new(),
+            notes: VecDeque::new(),
+            status: TransactionStatus::Idle,
+            phase: Phase::Synced,
+            copy: Copy::Idle,
+            certainty: Certainty::Certain,
+            ignored_syncs: 0,
+        }
+    }
+}
+
+impl Replies {
+    /// Notes that a message which earns a reply is sent, or answered here (`Insert`).
+    ///
+    /// Returns the note if the server will skip the message: it is then as if it was never sent.
+    #[must_use = "a skipped message must be undone"]
+    pub fn expect(&mut self, kind: Kind, delivery: Delivery, note: Option<Note>) -> Option<Note> {
+        if self.copy == Copy::In && delivery == Delivery::Forward {
+            // The server reads this as part of the COPY, or has failed and reads it as new:
+            // which of them cannot be known here.
+            self.certainty = Certainty::Doubtful;
+        }
+        match (kind, self.phase) {
+            (Kind::Sync, _) => self.phase = Phase::Synced,
+            (_, Phase::Skipping) => return note,
+            (Kind::Query | Kind::FunctionCall, _) => {}
+            (Kind::Bind | Kind::Close | Kind::Describe | Kind::Execute | Kind::Parse, _) => {
+                self.phase = Phase::Unsynced;
+            }
+        }
+        self.expected.push_back(Expected {
+            kind,
+            delivery,
+            noted: note.is_some(),
+        });
+        self.notes.extend(note);
+        None
+    }
+
+    /// Notes that the client sent a Flush: a pipeline is open even if nothing else was sent.
+    pub fn flushed(&mut self) {
+        if self.phase == Phase::Synced {
+            self.phase = Phase::Unsynced;
+        }
+    }
+
+    /// Notes that the client sent CopyDone or CopyFail.
+    pub fn copy_ended(&mut self) {
+        if self.copy == Copy::In {
+            self.copy = Copy::Ended;
+        }
+    }
+
+    /// Matches a message from the server with the queue.
+    ///
+    /// `ReadyForQuery` goes to [`Self::ready`], `ErrorResponse` to [`Self::failed`].
+    ///
+    /// # Errors
+    /// Nothing asked for it.
+    pub fn answered(&mut self, tag: Tag) -> Result<Action, Unexpected> {
+        match tag {
+            Tag::ParseComplete => self.answer(Kind::Parse, tag),
+            Tag::BindComplete => self.answer(Kind::Bind, tag),
+            Tag::CloseComplete => self.answer(Kind::Close, tag),
+            Tag::NoData => self.answer(Kind::Describe, tag),
+            Tag::RowDescription => match self.front() {
+                Some(Kind::Describe) => self.answer(Kind::Describe, tag),
+                front => self.within(front, tag),
+            },
+            Tag::PortalSuspended => self.answer(Kind::Execute, tag),
+            Tag::CommandComplete | Tag::EmptyQueryResponse => {
+                if self.copy != Copy::Both {
+                    self.copy = Copy::Idle;
+                }
+                match self.front() {
+                    Some(Kind::Execute) => self.answer(Kind::Execute, tag),
+                    front => self.within(front, tag),
+                }
+            }
+            Tag::CopyInResponse => {
+                self.copy_in();
+                self.within(self.front(), tag)
+            }
+            Tag::CopyBothResponse => {
+                self.copy = Copy::Both;
+                self.certainty = Certainty::Doubtful;
+                self.within(self.front(), tag)
+            }
+            Tag::CopyData
+            | Tag::CopyDone
+            | Tag::CopyOutResponse
+            | Tag::DataRow
+            | Tag::FunctionCallResponse
+            | Tag::ParameterDescription => self.within(self.front(), tag),
+            // The server may say these at any time, whoever listens.
+            Tag::NoticeResponse | Tag::NotificationResponse | Tag::ParameterStatus => {
+                Ok(Action::Forward)
+            }
+            Tag::ErrorResponse
+            | Tag::ReadyForQuery
+            | Tag::Authentication
+            | Tag::BackendKeyData
+            | Tag::NegotiateProtocolVersion => self.unexpected(tag),
+        }
+    }
+
+    /// Matches a ReadyForQuery.
+    ///
+    /// # Errors
+    /// Nothing asked for it.
+    pub fn ready(&mut self, status: TransactionStatus) -> Result<Action, Unexpected> {
+        self.status = status;
+        self.copy = Copy::Idle;
+        self.ignored_syncs = 0;
+        match self.front() {
+            Some(Kind::Query | Kind::FunctionCall | Kind::Sync) => Ok(self.pop()),
+            Some(Kind::Bind | Kind::Close | Kind::Describe | Kind::Execute | Kind::Parse)
+            | None => self.unexpected(Tag::ReadyForQuery),
+        }
+    }
+
+    /// Matches an ErrorResponse; `skipped` gets the notes of what the server will not do.
+    ///
+    /// In the extended protocol the server then drops everything, Query included, up to the next
+    /// Sync: <https://www.postgresql.org/docs/current/protocol-flow.html#PROTOCOL-FLOW-EXT-QUERY>
+    pub fn failed(&mut self, skipped: &mut Vec<Note>) -> Action {
+        if self.copy == Copy::In && self.ignored_syncs > 0 {
+            // Were the Syncs read during the COPY (no reply) or after it failed (a reply)?
+            self.certainty = Certainty::Doubtful;
+        }
+        if self.copy != Copy::Both {
+            self.copy = Copy::Idle;
+        }
+        let Some(front) = self.expected.front().copied() else {
+            return Action::Forward; // a last word, such as "terminating connection"
+        };
+        if matches!(front.kind, Kind::Query | Kind::FunctionCall | Kind::Sync) {
+            return action(front.delivery);
+        }
+        while let Some(next) = self.expected.front().copied() {
+            if next.kind == Kind::Sync {
+                return Action::Forward;
+            }
+            self.expected.pop_front();
+            if next.noted {
+                skipped.extend(self.notes.pop_front());
+            }
+        }
+        self.phase = Phase::Skipping;
+        // Even if we asked: what failed stands for what the client asked next.
+        Action::Forward
+    }
+
+    /// The next reply to put in, if its turn has come; `answer` is called until it is `None`.
+    pub fn next_insert(&mut self) -> Option<Kind> {
+        let front = self.expected.front()?;
+        if front.delivery != Delivery::Insert {
+            return None;
+        }
+        let kind = front.kind;
+        self.pop();
+        Some(kind)
+    }
+
+    /// What the last ReadyForQuery said.
+    pub fn status(&self) -> TransactionStatus {
+        self.status
+    }
+
+    /// Whether the server owes nothing, is in no transaction, and is in no doubt.
+    pub fn is_settled(&self) -> bool {
+        self.is_quiet() && self.certainty == Certainty::Certain
+    }
+
+    /// Whether the client can do without this server, which must be closed if not settled.
+    pub fn is_quiet(&self) -> bool {
+        self.status == TransactionStatus::Idle && self.is_answered() && self.copy == Copy::Idle
+    }
+
+    /// Whether all that was asked has been answered, in a transaction or not.
+    pub fn is_answered(&self) -> bool {
+        self.expected.is_empty() && self.phase == Phase::Synced
+    }
+
+    /// Whether the client is within a COPY to the server.
+    pub fn is_copy_in(&self) -> bool {
+        matches!(self.copy, Copy::In | Copy::Ended | Copy::Both)
+    }
+
+    /// Makes sure that the server is not used again.
+    pub fn doubt(&mut self) {
+        self.certainty = Certainty::Doubtful;
+    }
+
+    fn front(&self) -> Option<Kind> {
+        self.expected.front().map(|expected| expected.kind)
+    }
+
+    fn answer(&mut self, kind: Kind, tag: Tag) -> Result<Action, Unexpected> {
+        if self.front() == Some(kind) {
+            Ok(self.pop())
+        } else {
+            self.unexpected(tag)
+        }
+    }
+
+    /// A message that is one of several in the answer to the front.
+    fn within(&self, front: Option<Kind>, tag: Tag) -> Result<Action, Unexpected> {
+        let answers = match front {
+            Some(Kind::Query) => true,
+            Some(Kind::Execute) => {
+                !matches!(tag, Tag::ParameterDescription | Tag::FunctionCallResponse)
+            }
+            Some(Kind::Describe) => tag == Tag::ParameterDescription,
+            Some(Kind::FunctionCall) => tag == Tag::FunctionCallResponse,
+            Some(Kind::Bind | Kind::Close | Kind::Parse | Kind::Sync) | None => false,
+        };
+        match self.expected.front() {
+            Some(expected) if answers => Ok(action(expected.delivery)),
+            _ => self.unexpected(tag),
+        }
+    }
+
+    fn pop(&mut self) -> Action {
+        let Some(popped) = self.expected.pop_front() else {
+            return Action::Forward;
+        };
+        if popped.noted {
+            self.notes.pop_front();
+        }
+        action(popped.delivery)
+    }
+
+    fn unexpected(&self, tag: Tag) -> Result<Action, Unexpected> {
+        match self.certainty {
+            Certainty::Certain => Err(Unexpected(tag)),
+            // The client gets what the server says; nobody else will meet this server.
+            Certainty::Doubtful => Ok(Action::Forward),
+        }
+    }
+
+    /// The server begins to read COPY data: Syncs that are under way will be ignored, since they
+    /// were sent before the client could know. Anything else under way is an error to it.
+    fn copy_in(&mut self) {
+        self.copy = Copy::In;
+        while self
+            .expected
+            .get(1)
+            .is_some_and(|next| next.kind == Kind::Sync)
+        {
+            self.expected.remove(1);
+            self.ignored_syncs += 1;
+            self.phase = Phase::Unsynced;
+        }
+        if self.expected.len() > 1 {
+            self.certainty = Certainty::Doubtful;
+        }
+        if self.front() == Some(Kind::Query) {
+            self.phase = Phase::Synced;
+        }
+    }
+}
+
+fn action(delivery: Delivery) -> Action {
+    match delivery {
+        Delivery::Forward | Delivery::Insert => Action::Forward,
+        Delivery::Swallow => Action::Swallow,
+    }
+}
+
+#[cfg(test)]
+mod tests;

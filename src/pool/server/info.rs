@@ -1,0 +1,194 @@
+//! What others may know of a server while somebody uses it: for SHOW SERVERS, KILL and cancel.
+
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::SystemTime;
+
+use tokio::sync::Notify;
+
+use crate::pool::server::connect::Target;
+use crate::wire::cancel_key::CancelKey;
+use crate::wire::socket::Socket;
+
+/// One server connection, seen from outside.
+#[derive(Debug)]
+pub struct ServerInfo {
+    /// A number that no other connection of this process has.
+    pub id: u64,
+    /// Process id at the server; 0 if it did not tell.
+    pub pid: u32,
+    /// When it had logged in.
+    pub connected: SystemTime,
+    /// The server's address and port, and ours; empty for a Unix socket.
+    pub addresses: (String, String),
+    /// TLS version and cipher; empty without.
+    pub tls: String,
+    key: Option<CancelKey>,
+    target: Arc<Target>,
+    /// The client it is lent to; 0: none.
+    client: AtomicU64,
+    /// When it was last lent, in microseconds since 1970.
+    lent: AtomicU64,
+    /// Being cleaned or checked.
+    tested: AtomicBool,
+    /// Cancel requests for it that have not been delivered.
+    cancels: AtomicU32,
+    delivered: Notify,
+    registry: Arc<Registry>,
+}
+
+/// What a server is doing.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum ServerState {
+    /// Lent to a client.
+    Active,
+    /// Waiting for a cancel request to be delivered.
+    BeingCanceled,
+    /// In the pool.
+    Idle,
+    /// Being cleaned or checked.
+    Tested,
+}
+
+impl ServerInfo {
+    /// Registers a new connection.
+    pub(in crate::pool) fn register(
+        registry: &Arc<Registry>,
+        target: &Arc<Target>,
+        key: Option<CancelKey>,
+        socket: (&Socket, Option<String>),
+        id: u64,
+    ) -> Arc<Self> {
+        let (socket, tls) = socket;
+        let address =
+            |a: Option<std::net::SocketAddr>| a.map(|a| a.to_string()).unwrap_or_default();
+        let info = Arc::new(Self {
+            id,
+            pid: key.as_ref().map_or(0, CancelKey::pid),
+            connected: SystemTime::now(),
+            addresses: (address(socket.peer_addr()), address(socket.local_addr())),
+            tls: tls.unwrap_or_default(),
+            key,
+            target: target.clone(),
+            client: AtomicU64::new(0),
+            lent: AtomicU64::new(0),
+            tested: AtomicBool::new(false),
+            cancels: AtomicU32::new(0),
+            delivered: Notify::new(),
+            registry: registry.clone(),
+        });
+        registry.servers().push(info.clone());
+        info
+    }
+
+    /// Notes who has it now; 0: nobody.
+    pub fn lend(&self, client: u64, now_micros: u64) {
+        self.client.store(client, Ordering::Relaxed);
+        self.lent.store(now_micros, Ordering::Relaxed);
+    }
+
+    /// Notes that nobody has it any more.
+    pub fn take_back(&self) {
+        self.client.store(0, Ordering::Relaxed);
+    }
+
+    /// The client that has it; 0: nobody.
+    pub fn client(&self) -> u64 {
+        self.client.load(Ordering::Relaxed)
+    }
+
+    /// When it was last lent, in microseconds since 1970.
+    pub fn lent_micros(&self) -> u64 {
+        self.lent.load(Ordering::Relaxed)
+    }
+
+    /// Notes that it is being cleaned or checked, or no more.
+    pub fn set_tested(&self, tested: bool) {
+        self.tested.store(tested, Ordering::Relaxed);
+    }
+
+    /// What it is doing.
+    pub fn state(&self) -> ServerState {
+        if self.cancels.load(Ordering::Relaxed) > 0 && self.client() == 0 {
+            ServerState::BeingCanceled
+        } else if self.tested.load(Ordering::Relaxed) {
+            ServerState::Tested
+        } else if self.client() > 0 {
+            ServerState::Active
+        } else {
+            ServerState::Idle
+        }
+    }
+
+    /// Announces a cancel request for what the server is doing now. Until the returned value
+    /// is dropped nobody else gets the server.
+    pub fn begin_cancel(self: &Arc<Self>) -> Option<CancelInFlight> {
+        let key = self.key.clone()?;
+        self.cancels.fetch_add(1, Ordering::SeqCst);
+        Some(CancelInFlight {
+            info: self.clone(),
+            key,
+        })
+    }
+
+    /// Whether a cancel request is under way.
+    pub fn is_being_canceled(&self) -> bool {
+        self.cancels.load(Ordering::SeqCst) > 0
+    }
+
+    /// Waits until no cancel request is under way. Cancel safe.
+    pub(in crate::pool) async fn cancels_delivered(&self) {
+        loop {
+            let delivered = self.delivered.notified();
+            if !self.is_being_canceled() {
+                return;
+            }
+            delivered.await;
+        }
+    }
+
+    pub(super) fn close(&self) {
+        self.registry.servers().retain(|info| info.id != self.id);
+    }
+}
+
+/// A cancel request that is under way.
+#[derive(Debug)]
+pub struct CancelInFlight {
+    info: Arc<ServerInfo>,
+    key: CancelKey,
+}
+
+impl CancelInFlight {
+    /// Where to send it.
+    pub fn target(&self) -> &Target {
+        &self.info.target
+    }
+
+    /// The server's own key.
+    pub fn key(&self) -> &CancelKey {
+        &self.key
+    }
+}
+
+impl Drop for CancelInFlight {
+    fn drop(&mut self) {
+        self.info.cancels.fetch_sub(1, Ordering::SeqCst);
+        self.info.delivered.notify_waiters();
+    }
+}
+
+/// All servers of one pool, lent or not.
+#[derive(Debug, Default)]
+pub struct Registry(Mutex<Vec<Arc<ServerInfo>>>);
+
+impl Registry {
+    /// All servers at the moment.
+    pub fn snapshot(&self) -> Vec<Arc<ServerInfo>> {
+        self.servers().clone()
+    }
+
+    fn servers(&self) -> std::sync::MutexGuard<'_, Vec<Arc<ServerInfo>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

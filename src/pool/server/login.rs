@@ -1,0 +1,292 @@
+//! Logging in to a server, which may be hostile: every length, nonce and count is bounded.
+
+use std::future::poll_fn;
+use std::io;
+use std::sync::Arc;
+
+use crate::auth::certificate;
+use crate::auth::md5::{self, Md5Hash};
+use crate::auth::scram::{Keys, client};
+use crate::auth::secret::Secret;
+use crate::pool::credentials::Credentials;
+use crate::pool::error::ConnectError;
+use crate::wire::backend::{Backend, Tag, authentication};
+use crate::wire::body::BodyReader;
+use crate::wire::buffer::Inbox;
+use crate::wire::cancel_key::CancelKey;
+use crate::wire::error_response::{Fields, Severity};
+use crate::wire::frontend;
+use crate::wire::head::{FramingError, Head};
+use crate::wire::outbox::Outbox;
+use crate::wire::parameters::Parameters;
+use crate::wire::startup::{self, ProtocolVersion};
+use crate::wire::stream::Stream;
+
+/// What a login brings.
+#[derive(Debug)]
+pub struct LoggedIn {
+    /// The connection, ready for a query.
+    pub stream: Stream,
+    /// All parameters the server reported.
+    pub parameters: Parameters,
+    /// The key to cancel its queries with.
+    pub key: Option<CancelKey>,
+}
+
+/// Sends the start-up packet and answers what the server asks. Not cancel safe.
+///
+/// # Errors
+/// The server refuses, asks what cannot be answered, or breaks the protocol.
+pub async fn log_in(
+    stream: Stream,
+    credentials: &Credentials,
+    parameters: &[(&str, &str)],
+) -> Result<LoggedIn, ConnectError> {
+    let mut conversation = Conversation {
+        stream,
+        inbox: Inbox::default(),
+        outbox: Outbox::default(),
+        heard: 0,
+    };
+    // 3.2 gives longer cancel keys; a server that does not know it answers with what it knows.
+    startup::put_startup_message(
+        conversation.outbox.buffer(),
+        ProtocolVersion::V3_2,
+        [("user", credentials.user().as_str())]
+            .into_iter()
+            .chain(parameters.iter().copied()),
+    );
+    conversation.authenticate(credentials).await?;
+    conversation.welcome().await
+}
+
+struct Conversation {
+    stream: Stream,
+    inbox: Inbox,
+    outbox: Outbox,
+    heard: usize,
+}
+
+/// One message of a login, held whole: it is small.
+struct Message {
+    tag: Tag,
+    body: Vec<u8>,
+}
+
+impl Conversation {
+    async fn authenticate(&mut self, credentials: &Credentials) -> Result<(), ConnectError> {
+        loop {
+            let body = self.authentication().await?;
+            let mut body = BodyReader::new(&body);
+            match body.int32()? {
+                authentication::OK => return Ok(()),
+                authentication::CLEARTEXT_PASSWORD => self.send_cleartext(credentials)?,
+                authentication::MD5_PASSWORD => {
+                    let salt = body.bytes(4)?.try_into().map_err(|_| FramingError::Body)?;
+                    self.send_md5(credentials, salt)?;
+                }
+                authentication::SASL => {
+                    let mut mechanisms = Vec::new();
+                    while let Ok(name) = body.cstr() {
+                        if !name.is_empty() {
+                            mechanisms.push(std::str::from_utf8(name).unwrap_or_default());
+                        }
+                    }
+                    self.scram(credentials, &mechanisms).await?;
+                }
+                _ => return Err(ConnectError::Protocol("an unknown authentication request")),
+            }
+        }
+    }
+
+    /// What follows the authentication, up to the first ReadyForQuery.
+    async fn welcome(mut self) -> Result<LoggedIn, ConnectError> {
+        let mut parameters = Parameters::default();
+        let mut key = None;
+        loop {
+            let message = self.next().await?;
+            match message.tag {
+                Tag::ParameterStatus => {
+                    let mut body = BodyReader::new(&message.body);
+                    let (name, value) = (body.cstr()?, body.cstr()?);
+                    let text = |bytes| std::str::from_utf8(bytes).map_err(|_| FramingError::Body);
+                    parameters.set(text(name)?, text(value)?);
+                }
+                Tag::BackendKeyData => key = Some(CancelKey::parse(&message.body)?),
+                Tag::NoticeResponse | Tag::NegotiateProtocolVersion => {}
+                Tag::ReadyForQuery if self.inbox.unread().is_empty() => {
+                    return Ok(LoggedIn {
+                        stream: self.stream,
+                        parameters,
+                        key,
+                    });
+                }
+                _ => {
+                    return Err(ConnectError::Protocol(
+                        "a message that has no place in a login",
+                    ));
+                }
+            }
+        }
+    }
+
+    async fn scram(
+        &mut self,
+        credentials: &Credentials,
+        mechanisms: &[&str],
+    ) -> Result<(), ConnectError> {
+        let binding = match self.stream.peer_certificate() {
+            Some(der) => client::Binding::Tls(certificate::end_point_binding(der)),
+            None if self.stream.is_tls() => client::Binding::Tls(None),
+            None => client::Binding::NoTls,
+        };
+        let (mechanism, exchange, first) = client::start(mechanisms, binding)?;
+        frontend::put_sasl_initial(self.outbox.buffer(), mechanism, first.as_bytes());
+        let body = self.sasl(authentication::SASL_CONTINUE).await?;
+        let challenge = exchange.server_first(&body)?;
+        let keys = scram_keys(credentials, challenge.salt(), challenge.iterations()).await?;
+        let (exchange, last) = challenge.answer(&keys);
+        frontend::put_sasl_response(self.outbox.buffer(), last.as_bytes());
+        let body = self.sasl(authentication::SASL_FINAL).await?;
+        // Only then has the server proved to know the password too.
+        Ok(exchange.server_final(&body)?)
+    }
+
+    fn send_cleartext(&mut self, credentials: &Credentials) -> Result<(), ConnectError> {
+        if !self.stream.is_tls() && !self.stream.socket().is_unix() {
+            return Err(ConnectError::Cleartext);
+        }
+        match credentials.secret().map(AsRef::as_ref) {
+            Some(Secret::Plain(password)) => {
+                frontend::put_password(self.outbox.buffer(), password.expose().as_bytes());
+                Ok(())
+            }
+            _ => Err(no_secret("a cleartext password", credentials)),
+        }
+    }
+
+    fn send_md5(&mut self, credentials: &Credentials, salt: [u8; 4]) -> Result<(), ConnectError> {
+        let response = match credentials.secret().map(AsRef::as_ref) {
+            Some(Secret::Plain(password)) => {
+                let user = credentials.user().as_str();
+                md5::challenge_response(&Md5Hash::new(user, password.expose().as_bytes()), salt)
+            }
+            Some(Secret::Md5(hash)) => md5::challenge_response(hash, salt),
+            Some(Secret::Scram(_)) | None => {
+                return Err(no_secret("an md5 password", credentials));
+            }
+        };
+        frontend::put_password(self.outbox.buffer(), response.as_bytes());
+        Ok(())
+    }
+
+    /// The data of an Authentication message of this code.
+    async fn sasl(&mut self, code: i32) -> Result<Vec<u8>, ConnectError> {
+        let body = self.authentication().await?;
+        let mut body = BodyReader::new(&body);
+        if body.int32()? != code {
+            return Err(ConnectError::Protocol(
+                "an unexpected step of the SASL exchange",
+            ));
+        }
+        Ok(body.rest().to_vec())
+    }
+
+    /// The body of the next Authentication message.
+    async fn authentication(&mut self) -> Result<Vec<u8>, ConnectError> {
+        loop {
+            let message = self.next().await?;
+            match message.tag {
+                Tag::Authentication => return Ok(message.body),
+                Tag::NoticeResponse | Tag::NegotiateProtocolVersion => {}
+                _ => {
+                    return Err(ConnectError::Protocol(
+                        "a message that has no place in a login",
+                    ));
+                }
+            }
+        }
+    }
+
+    async fn next(&mut self) -> Result<Message, ConnectError> {
+        self.outbox.flush(&mut self.stream).await?;
+        self.heard += 1;
+        if self.heard > MAX_MESSAGES {
+            return Err(ConnectError::Protocol("a login without end"));
+        }
+        loop {
+            let unread = self.inbox.unread();
+            if let Some(head) = Head::<Backend>::parse(unread)? {
+                if head.body_len() > MAX_BODY {
+                    let (len, limit) = (head.body_len(), MAX_BODY);
+                    return Err(FramingError::TooLong { len, limit }.into());
+                }
+                if let Some(body) = unread.get(Head::<Backend>::LEN..head.message_len()) {
+                    let message = Message {
+                        tag: head.tag(),
+                        body: body.to_vec(),
+                    };
+                    self.inbox.consume(head.message_len());
+                    if message.tag == Tag::ErrorResponse {
+                        let error = Fields::parse(&message.body).to_response(Severity::Fatal);
+                        return Err(ConnectError::Refused(error));
+                    }
+                    return Ok(message);
+                }
+            }
+            let Self { inbox, stream, .. } = self;
+            if poll_fn(|cx| inbox.poll_fill(stream, 0, cx)).await? == 0 {
+                return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into());
+            }
+        }
+    }
+}
+
+/// The keys for a server's salt: learned from a client, derived before, or derived now, off
+/// the worker's thread.
+async fn scram_keys(
+    credentials: &Credentials,
+    salt: &[u8],
+    iterations: u32,
+) -> Result<Keys, ConnectError> {
+    match credentials.secret() {
+        Some(secret) => {
+            if let Some(keys) = credentials.derived(salt, iterations) {
+                return Ok(keys);
+            }
+            if let Secret::Plain(_) = &**secret {
+                let (secret, salt_copy) = (Arc::clone(secret), salt.to_vec());
+                let derive = move || match &*secret {
+                    Secret::Plain(password) => Some(Keys::derive(
+                        password.expose().as_bytes(),
+                        &salt_copy,
+                        iterations,
+                    )),
+                    Secret::Md5(_) | Secret::Scram(_) => None,
+                };
+                let keys = tokio::task::spawn_blocking(derive)
+                    .await
+                    .map_err(|_| ConnectError::Protocol("the derivation of the keys broke off"))?;
+                if let Some(keys) = keys {
+                    credentials.keep_derived(salt, iterations, keys.clone());
+                    return Ok(keys);
+                }
+            }
+            credentials
+                .client_keys()
+                .ok_or_else(|| no_secret("SCRAM", credentials))
+        }
+        None => credentials
+            .client_keys()
+            .ok_or_else(|| no_secret("SCRAM", credentials)),
+    }
+}
+
+fn no_secret(asked: &'static str, credentials: &Credentials) -> ConnectError {
+    ConnectError::NoSecret(asked, credentials.user().to_string())
+}
+
+/// An ErrorResponse with all its fields is the longest message of a login.
+const MAX_BODY: usize = 64 * 1024;
+/// Twenty parameters and some notices are usual.
+const MAX_MESSAGES: usize = 1000;

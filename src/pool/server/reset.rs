@@ -1,0 +1,153 @@
+//! What a client may leave behind on a server, how that shows, and how it is cleaned.
+//!
+//! No statement is parsed for this: command tags and a look for a few telling words decide, in
+//! doubt for cleaning. What a function does out of sight (a temporary table made in PL/pgSQL
+//! that is called by an innocent SELECT) is not seen; the README says so.
+
+use aho_corasick::{AhoCorasick, AhoCorasickBuilder};
+
+/// How dirty a server may be, from clean to worst.
+#[derive(Clone, Copy, Debug, Default, Eq, Ord, PartialEq, PartialOrd)]
+pub enum Soil {
+    /// Nothing was left.
+    #[default]
+    Clean,
+    /// Settings, roles, locks, listens, cursors, temporary objects.
+    State,
+    /// SQL-level prepared statements as well.
+    Statements,
+    /// What nothing cleans: a loaded library.
+    Lasting,
+}
+
+impl Soil {
+    /// Looks at the text of a statement.
+    pub fn of_text(telling: &TellingWords, sql: &[u8]) -> Self {
+        if telling.0.is_match(sql) {
+            Self::State
+        } else {
+            Self::Clean
+        }
+    }
+
+    /// Looks at a command tag: the body of a CommandComplete.
+    pub fn of_command(tag: &[u8]) -> Self {
+        let word = tag
+            .split(|&b| b == b' ' || b == 0)
+            .next()
+            .unwrap_or_default();
+        match word {
+            // What most servers do most of the time.
+            b"SELECT" | b"INSERT" | b"UPDATE" | b"DELETE" | b"BEGIN" | b"COMMIT" | b"ROLLBACK" => {
+                Self::Clean
+            }
+            // DO and CALL run text that nobody here has seen.
+            b"SET" | b"RESET" | b"LISTEN" | b"DECLARE" | b"DO" | b"CALL" => Self::State,
+            b"PREPARE" => Self::Statements,
+            b"LOAD" => Self::Lasting,
+            _ => Self::Clean,
+        }
+    }
+
+    /// The statement that cleans; `None` if nothing does or need be.
+    ///
+    /// DISCARD ALL would do it too, but takes our prepared statements with it. SET SESSION
+    /// AUTHORIZATION resets the role as well, which RESET ALL does not.
+    pub fn cleaning(self) -> Option<&'static str> {
+        match self {
+            Self::Clean | Self::Lasting => None,
+            Self::State => Some(
+                "SET SESSION AUTHORIZATION DEFAULT; RESET ALL; CLOSE ALL; UNLISTEN *; \
+                 SELECT pg_catalog.pg_advisory_unlock_all(); DISCARD TEMP; DISCARD SEQUENCES",
+            ),
+            Self::Statements => Some("DISCARD ALL"),
+        }
+    }
+}
+
+/// The words in a statement's text that tell of something left behind and of which no command
+/// tag tells.
+#[derive(Debug)]
+pub struct TellingWords(AhoCorasick);
+
+impl Default for TellingWords {
+    fn default() -> Self {
+        let words = [
+            "set_config", // SELECT set_config('role', …)
+            "advisory",   // SELECT pg_advisory_lock(…)
+            "temp",       // CREATE TEMP TABLE, SELECT … INTO TEMP, pg_temp
+            "u&\"",       // a name written in Unicode escapes, which may be any of these
+        ];
+        let words = AhoCorasickBuilder::new()
+            .ascii_case_insensitive(true)
+            .build(words)
+            .expect("four short words make an automaton");
+        Self(words)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn telling_words_are_found_in_any_case_and_place() {
+        let telling = TellingWords::default();
+        for sql in [
+            "select SET_CONFIG('role', 'x', false)",
+            "select pg_try_advisory_lock(1)",
+            "create\nTEMPORARY table t ()",
+            "select 1 into temp t",
+            "select U&\"set\\005fconfig\"('role', 'x', false)",
+        ] {
+            assert_eq!(
+                Soil::of_text(&telling, sql.as_bytes()),
+                Soil::State,
+                "{sql}"
+            );
+        }
+        for sql in [
+            "select 1",
+            "select config from settings",
+            "update t set a = 1",
+            "",
+        ] {
+            assert_eq!(
+                Soil::of_text(&telling, sql.as_bytes()),
+                Soil::Clean,
+                "{sql}"
+            );
+        }
+    }
+
+    #[test]
+    fn command_tags_tell_what_is_left_behind() {
+        for (tag, soil) in [
+            (&b"SELECT 1\0"[..], Soil::Clean),
+            (b"INSERT 0 1\0", Soil::Clean),
+            (b"SET\0", Soil::State),
+            (b"SET CONSTRAINTS\0", Soil::State),
+            (b"DECLARE CURSOR\0", Soil::State),
+            (b"LISTEN\0", Soil::State),
+            (b"DO\0", Soil::State),
+            (b"PREPARE\0", Soil::Statements),
+            (b"LOAD\0", Soil::Lasting),
+            (b"", Soil::Clean),
+        ] {
+            assert_eq!(
+                Soil::of_command(tag),
+                soil,
+                "{}",
+                String::from_utf8_lossy(tag)
+            );
+        }
+    }
+
+    #[test]
+    fn what_nothing_cleans_has_no_cleaning() {
+        assert!(Soil::State.cleaning().is_some());
+        assert!(Soil::Statements.cleaning().is_some());
+        assert!(Soil::Lasting.cleaning().is_none());
+        assert!(Soil::Lasting > Soil::Statements && Soil::Statements > Soil::State);
+    }
+}

@@ -1,0 +1,233 @@
+//! Prepared statements that clients of a pool share.
+//!
+//! A client's statement is known by its text, its parameter types and what changes their
+//! meaning; servers know it by a name of ours, which is never used for another text.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+
+use foldhash::fast::RandomState;
+
+/// A prepared statement, independent of any client and any server.
+#[derive(Debug)]
+pub struct Statement {
+    id: u64,
+    server_name: Box<[u8]>,
+    content: Content,
+    leaves_state: bool,
+}
+
+impl Statement {
+    /// A number that no other statement of this process has had.
+    pub fn id(&self) -> u64 {
+        self.id
+    }
+
+    /// What servers call it.
+    pub fn server_name(&self) -> &[u8] {
+        &self.server_name
+    }
+
+    /// The body of its Parse after the name: text, NUL, parameter types.
+    pub fn parse_rest(&self) -> &[u8] {
+        &self.content.parse_rest
+    }
+
+    /// Whether running it may leave something behind on the server that must be cleaned.
+    pub fn leaves_state(&self) -> bool {
+        self.leaves_state
+    }
+}
+
+/// All statements that clients of one pool have prepared and not closed.
+#[derive(Debug, Default)]
+pub struct Statements {
+    known: Mutex<HashMap<Content, Weak<Statement>, RandomState>>,
+    /// Raised when a server has refused a plan because its result type has changed.
+    stale: AtomicU64,
+}
+
+impl Statements {
+    /// The statement of this content, which is new if no client has it.
+    ///
+    /// `context` is what changes the meaning of the text: search_path, role.
+    pub fn intern(&self, parse_rest: &[u8], context: &str, leaves_state: bool) -> Arc<Statement> {
+        let content = Content {
+            context: context.into(),
+            parse_rest: parse_rest.into(),
+        };
+        // A panic while the lock was held leaves a map that is at worst short of an entry.
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(statement) = known.get(&content).and_then(Weak::upgrade) {
+            return statement;
+        }
+        if known.len() >= SWEEP_FROM && known.len() == known.capacity() {
+            known.retain(|_, statement| statement.strong_count() > 0);
+        }
+        let id = NEXT_ID.fetch_add(1, Ordering::Relaxed);
+        let server_name = format!("pgwarden_{id}").into_bytes().into();
+        let statement = Arc::new(Statement {
+            id,
+            server_name,
+            content: content.clone(),
+            leaves_state,
+        });
+        known.insert(content, Arc::downgrade(&statement));
+        statement
+    }
+
+    /// Has every server prepare its statements anew before it is used the next time.
+    pub fn declare_stale(&self) {
+        self.stale.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How often [`Self::declare_stale`] was called.
+    pub fn staleness(&self) -> u64 {
+        self.stale.load(Ordering::Relaxed)
+    }
+
+    /// How many are remembered.
+    pub fn len(&self) -> usize {
+        self.known
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .len()
+    }
+
+    /// Whether none is remembered.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+/// The statements that one server has, the least recently used of which makes room.
+#[derive(Debug, Default)]
+pub struct OnServer {
+    used: HashMap<u64, (u64, Arc<Statement>), RandomState>,
+    clock: u64,
+}
+
+impl OnServer {
+    /// Whether the server has it; marks it as used now.
+    pub fn touch(&mut self, statement: &Statement) -> bool {
+        self.clock += 1;
+        match self.used.get_mut(&statement.id) {
+            Some((used, _)) => {
+                *used = self.clock;
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// Notes that the server has it.
+    pub fn add(&mut self, statement: Arc<Statement>) {
+        self.clock += 1;
+        self.used.insert(statement.id, (self.clock, statement));
+    }
+
+    /// Notes that the server does not have it.
+    pub fn remove(&mut self, statement: &Statement) {
+        self.used.remove(&statement.id);
+    }
+
+    /// Takes out the one that has not been used for the longest, if more than `limit` are kept.
+    pub fn evict(&mut self, limit: usize) -> Option<Arc<Statement>> {
+        if self.used.len() <= limit {
+            return None;
+        }
+        let (&oldest, _) = self.used.iter().min_by_key(|(_, (used, _))| *used)?;
+        self.used.remove(&oldest).map(|(_, statement)| statement)
+    }
+
+    /// Notes that the server has none.
+    pub fn clear(&mut self) {
+        self.used.clear();
+    }
+
+    /// How many the server has.
+    pub fn len(&self) -> usize {
+        self.used.len()
+    }
+
+    /// Whether the server has none.
+    pub fn is_empty(&self) -> bool {
+        self.used.is_empty()
+    }
+}
+
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
+struct Content {
+    context: Arc<str>,
+    parse_rest: Arc<[u8]>,
+}
+
+/// One count for the process, so that a name can never mean two texts, whatever is reloaded.
+static NEXT_ID: AtomicU64 = AtomicU64::new(1);
+/// Below this many the table is not searched for statements that nobody has any more.
+const SWEEP_FROM: usize = 448;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_same_text_is_one_statement_and_another_is_not() {
+        let statements = Statements::default();
+        let one = statements.intern(b"select 1\0\0\0", "", false);
+        assert_eq!(
+            one.id(),
+            statements.intern(b"select 1\0\0\0", "", false).id()
+        );
+        assert_ne!(
+            one.id(),
+            statements.intern(b"select 2\0\0\0", "", false).id()
+        );
+        assert_ne!(
+            one.id(),
+            statements.intern(b"select 1\0\0\0", "tenant_b", false).id()
+        );
+    }
+
+    #[test]
+    fn a_name_is_never_given_to_another_text() {
+        let statements = Statements::default();
+        let gone = statements
+            .intern(b"select 1\0\0\0", "", false)
+            .server_name()
+            .to_vec();
+        let next = statements.intern(b"select 2\0\0\0", "", false);
+        assert_ne!(gone, next.server_name());
+        let again = statements.intern(b"select 1\0\0\0", "", false);
+        assert_ne!(
+            gone,
+            again.server_name(),
+            "a server may still have the old one"
+        );
+    }
+
+    #[test]
+    fn statements_that_nobody_has_are_forgotten() {
+        let statements = Statements::default();
+        for n in 0..10_000 {
+            statements.intern(format!("select {n}\0\0\0").as_bytes(), "", false);
+        }
+        assert!(statements.len() < 2_000, "{}", statements.len());
+    }
+
+    #[test]
+    fn the_least_recently_used_makes_room() {
+        let statements = Statements::default();
+        let [a, b, c] =
+            [b"a\0\0\0", b"b\0\0\0", b"c\0\0\0"].map(|t| statements.intern(t, "", false));
+        let mut server = OnServer::default();
+        for statement in [&a, &b, &c] {
+            server.add(statement.clone());
+        }
+        assert!(server.touch(&a));
+        assert_eq!(server.evict(2).unwrap().id(), b.id());
+        assert!(server.evict(2).is_none());
+        assert!(!server.touch(&b));
+    }
+}

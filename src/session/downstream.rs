@@ -1,0 +1,247 @@
+//! From server to client: replies are matched with what is owed, and pass as they arrive.
+//!
+//! No I/O here. Bodies are not read, but for the few that matter.
+
+use crate::pool::Pool;
+use crate::pool::replies::{Action, Kind, Note};
+use crate::pool::server::reset::Soil;
+use crate::pool::server::{Server, note_parameter};
+use crate::pool::tracked::Values;
+use crate::session::edit::Edit;
+use crate::session::error::SessionError;
+use crate::session::statements::ClientStatements;
+use crate::wire::backend::{self, Backend, Tag, TransactionStatus};
+use crate::wire::error_response::{ErrorResponse, Fields};
+use crate::wire::head::{FramingError, Head};
+use crate::wire::outbox::Outbox;
+use crate::wire::sqlstate::SqlState;
+
+type Result<T> = std::result::Result<T, SessionError>;
+
+/// The server's half of an exchange.
+#[derive(Debug, Default)]
+pub(super) struct Downstream {
+    /// Bytes of a message's body that still pass, or are dropped, unseen.
+    passing: usize,
+    dropping: bool,
+    skipped: Vec<Note>,
+}
+
+/// What a scan has seen.
+#[derive(Debug, Default)]
+pub(super) struct Seen {
+    /// ReadyForQuery messages that the client asked for.
+    pub(super) readies: u32,
+    /// The server has ended the session.
+    pub(super) fatal: bool,
+    /// The code of the last error.
+    pub(super) error: Option<SqlState>,
+    /// Plans that other clients prepared have become useless.
+    pub(super) stale_plans: bool,
+    /// Bytes that must have arrived before there is any use in another scan.
+    pub(super) wants: usize,
+}
+
+/// What the scan changes on the client's side.
+#[derive(Debug)]
+pub(super) struct ClientSide<'a> {
+    pub(super) statements: &'a mut ClientStatements,
+    pub(super) values: &'a mut Values,
+    pub(super) outbox: &'a mut Outbox,
+}
+
+impl Downstream {
+    /// Whether the last message has been passed on to its end.
+    pub(super) fn is_between_messages(&self) -> bool {
+        self.passing == 0
+    }
+
+    /// Looks at what has arrived. `server.inbox` is what `edit` reads, taken out of the server.
+    pub(super) fn scan(
+        &mut self,
+        edit: &mut Edit<'_>,
+        server: &mut Server,
+        pool: &Pool,
+        client: &mut ClientSide<'_>,
+    ) -> Result<Seen> {
+        let mut seen = Seen::default();
+        loop {
+            let rest = edit.rest();
+            if self.passing > 0 {
+                let len = self.passing.min(rest.len());
+                self.move_on(edit, len, client.outbox);
+                if self.passing > 0 {
+                    return Ok(seen);
+                }
+                continue;
+            }
+            let Some(head) = Head::<Backend>::parse(rest).map_err(SessionError::ServerFraming)?
+            else {
+                seen.wants = Head::<Backend>::LEN;
+                return Ok(seen);
+            };
+            let needed = head.message_len().min(looked_at(head.tag()));
+            if rest.len() < needed {
+                seen.wants = needed;
+                return Ok(seen);
+            }
+            let body = &rest[Head::<Backend>::LEN..head.message_len().min(rest.len())];
+            let action = match head.tag() {
+                Tag::ReadyForQuery => {
+                    let status = match body {
+                        [byte] => TransactionStatus::from_byte(*byte),
+                        _ => None,
+                    };
+                    let status = status.ok_or(SessionError::ServerFraming(FramingError::Body))?;
+                    seen.readies += 1;
+                    server.replies.ready(status)?
+                }
+                Tag::ErrorResponse => self.error(body, server, client, &mut seen),
+                Tag::CommandComplete => {
+                    command_complete(body, server, client.statements);
+                    server.replies.answered(head.tag())?
+                }
+                Tag::ParameterStatus => {
+                    note_parameter(pool.tracked(), &mut server.values, body)
+                        .map_err(SessionError::ServerFraming)?;
+                    *client.values = server.values.clone();
+                    server.replies.answered(head.tag())?
+                }
+                Tag::Authentication
+                | Tag::BackendKeyData
+                | Tag::BindComplete
+                | Tag::CloseComplete
+                | Tag::CopyBothResponse
+                | Tag::CopyData
+                | Tag::CopyDone
+                | Tag::CopyInResponse
+                | Tag::CopyOutResponse
+                | Tag::DataRow
+                | Tag::EmptyQueryResponse
+                | Tag::FunctionCallResponse
+                | Tag::NegotiateProtocolVersion
+                | Tag::NoData
+                | Tag::NoticeResponse
+                | Tag::NotificationResponse
+                | Tag::ParameterDescription
+                | Tag::ParseComplete
+                | Tag::PortalSuspended
+                | Tag::RowDescription => server.replies.answered(head.tag())?,
+            };
+            self.dropping = action == Action::Swallow;
+            self.passing = head.message_len();
+            let len = head.message_len().min(rest.len());
+            self.move_on(edit, len, client.outbox);
+            if self.passing == 0 {
+                put_inserts(edit, server, client.outbox);
+            }
+        }
+    }
+
+    fn move_on(&mut self, edit: &mut Edit<'_>, len: usize, outbox: &mut Outbox) {
+        if self.dropping {
+            edit.skip(len, outbox);
+        } else {
+            edit.pass(len);
+        }
+        self.passing -= len;
+    }
+
+    fn error(
+        &mut self,
+        body: &[u8],
+        server: &mut Server,
+        client: &mut ClientSide<'_>,
+        seen: &mut Seen,
+    ) -> Action {
+        let fields = Fields::parse(body);
+        seen.fatal |= fields.is_fatal();
+        seen.error = fields.code.or(Some(SqlState::INTERNAL_ERROR));
+        seen.stale_plans |= fields.code == Some(SqlState::FEATURE_NOT_SUPPORTED)
+            && fields.routine == Some(b"RevalidateCachedQuery");
+        let action = server.replies.failed(&mut self.skipped);
+        // Backwards: what came later is undone first.
+        for note in self.skipped.drain(..).rev() {
+            server.undo(&note);
+            client.statements.undo(note);
+        }
+        if server.unnamed.is_some() {
+            // Whether its Parse was reached is not worth knowing: it is repeated if needed.
+            server.unnamed = None;
+        }
+        action
+    }
+}
+
+/// Puts in the replies to what the server was never asked, as far as it is their turn.
+pub(super) fn put_inserts(edit: &mut Edit<'_>, server: &mut Server, outbox: &mut Outbox) {
+    while let Some(kind) = server.replies.next_insert() {
+        let status = server.replies.status();
+        edit.insert(outbox, |out| put_insert(out, kind, status));
+    }
+}
+
+/// Appends the reply to what the server was never asked.
+pub(super) fn put_insert(out: &mut Vec<u8>, kind: Kind, status: TransactionStatus) {
+    match kind {
+        Kind::Parse => backend::put_bare(out, Tag::ParseComplete),
+        Kind::Close => backend::put_bare(out, Tag::CloseComplete),
+        // The only Query that is answered here closes a statement.
+        Kind::Query => {
+            if status == TransactionStatus::Failed {
+                ErrorResponse::error(SqlState::IN_FAILED_TRANSACTION, IN_FAILED_TRANSACTION)
+                    .put(out);
+            } else {
+                backend::put_command_complete(out, "DEALLOCATE");
+            }
+            backend::put_ready_for_query(out, status);
+        }
+        // Never inserted: only the server can answer these.
+        Kind::Bind | Kind::Describe | Kind::Execute | Kind::FunctionCall | Kind::Sync => {}
+    }
+}
+
+/// PostgreSQL's own words.
+const IN_FAILED_TRANSACTION: &str =
+    "current transaction is aborted, commands ignored until end of transaction block";
+
+fn command_complete(tag: &[u8], server: &mut Server, statements: &mut ClientStatements) {
+    server.soil = server.soil.max(Soil::of_command(tag));
+    if matches!(tag, b"DISCARD ALL\0" | b"DEALLOCATE ALL\0") {
+        server.statements.clear();
+        server.unnamed = None;
+        statements.forget_all();
+    }
+}
+
+/// How many bytes of a message must have arrived before it is looked at.
+fn looked_at(tag: Tag) -> usize {
+    match tag {
+        Tag::CommandComplete | Tag::ErrorResponse | Tag::ParameterStatus | Tag::ReadyForQuery => {
+            MAX_READ
+        }
+        Tag::Authentication
+        | Tag::BackendKeyData
+        | Tag::BindComplete
+        | Tag::CloseComplete
+        | Tag::CopyBothResponse
+        | Tag::CopyData
+        | Tag::CopyDone
+        | Tag::CopyInResponse
+        | Tag::CopyOutResponse
+        | Tag::DataRow
+        | Tag::EmptyQueryResponse
+        | Tag::FunctionCallResponse
+        | Tag::NegotiateProtocolVersion
+        | Tag::NoData
+        | Tag::NoticeResponse
+        | Tag::NotificationResponse
+        | Tag::ParameterDescription
+        | Tag::ParseComplete
+        | Tag::PortalSuspended
+        | Tag::RowDescription => Head::<Backend>::LEN,
+    }
+}
+
+/// Longest body that is read, in bytes; of a longer error only the front is.
+const MAX_READ: usize = 64 * 1024;

@@ -1,0 +1,356 @@
+//! From a claim to a session: authentication, admission, and the welcome.
+
+use std::future::poll_fn;
+use std::io;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use crate::auth::certificate::CertificateNames;
+use crate::auth::identity::Identity;
+use crate::auth::method::Method;
+use crate::auth::names::{DatabaseName, UserName};
+use crate::auth::scram::{Keys, ScramError, Verifier, server};
+use crate::auth::secret::Secret;
+use crate::auth::{md5, password};
+use crate::session::context::Context;
+use crate::session::error::SessionError;
+use crate::session::roster::Client;
+use crate::session::settings::SessionSettings;
+use crate::session::startup::Greeted;
+use crate::wire::backend::{self, authentication};
+use crate::wire::body::{BodyReader, put_cstr};
+use crate::wire::buffer::Inbox;
+use crate::wire::error_response::ErrorResponse;
+use crate::wire::frontend::{Frontend, Tag};
+use crate::wire::head::{FramingError, Head};
+use crate::wire::outbox::Outbox;
+use crate::wire::sqlstate::SqlState;
+use crate::wire::stream::Stream;
+
+type Result<T> = std::result::Result<T, SessionError>;
+
+/// A client that has proved who it is.
+#[derive(Debug)]
+pub struct Proved {
+    pub(super) greeted: Greeted,
+    /// Who it is.
+    pub identity: Identity,
+    /// What it asks for.
+    pub database: DatabaseName,
+    /// What the users file knows of it.
+    pub(super) secret: Option<Arc<Secret>>,
+    /// What its SCRAM login has taught us.
+    pub(super) keys: Option<Keys>,
+}
+
+impl Proved {
+    /// The connection and what has been read from it and is to be written to it: for whoever
+    /// serves the client otherwise than with a server.
+    pub fn into_parts(self) -> (Stream, Inbox, Outbox) {
+        (self.greeted.stream, self.greeted.inbox, self.greeted.outbox)
+    }
+}
+
+impl Greeted {
+    /// The connection, to tell the client of an error.
+    pub fn into_stream(self) -> Stream {
+        self.stream
+    }
+
+    /// Has the client prove its user name. Whoever it claims to be, known or not, it meets the
+    /// same conversation. Not cancel safe.
+    ///
+    /// # Errors
+    /// It could not, or broke the protocol. `refused` then gets the connection.
+    pub async fn authenticate(
+        mut self,
+        cx: &Context,
+        settings: &SessionSettings,
+        client: &Rc<Client>,
+        refused: &mut Option<Stream>,
+    ) -> Result<Proved> {
+        let user = UserName::new(self.parameters.value("user").unwrap_or_default());
+        let database = DatabaseName::new(self.parameters.value("database").unwrap_or_default());
+        client.user.replace(user.to_string());
+        client.database.replace(database.to_string());
+        client.tls.replace(self.stream.tls().unwrap_or_default());
+        if let Some(name) = self.parameters.value("application_name") {
+            client.application_name.replace(name.to_owned());
+        }
+        let secret = settings.users.get(user.as_str()).cloned();
+        let mut conversation = Conversation {
+            greeted: &mut self,
+            cx,
+            settings,
+            user: &user,
+        };
+        match conversation.run(secret.as_ref()).await {
+            Ok((identity, keys)) => {
+                backend::put_authentication(self.outbox.buffer(), authentication::OK, &[]);
+                Ok(Proved {
+                    greeted: self,
+                    identity,
+                    database,
+                    secret,
+                    keys,
+                })
+            }
+            Err(error) => {
+                *refused = Some(self.stream);
+                Err(error)
+            }
+        }
+    }
+}
+
+struct Conversation<'a> {
+    greeted: &'a mut Greeted,
+    cx: &'a Context,
+    settings: &'a SessionSettings,
+    user: &'a UserName,
+}
+
+impl Conversation<'_> {
+    async fn run(&mut self, secret: Option<&Arc<Secret>>) -> Result<(Identity, Option<Keys>)> {
+        if self.user.as_str().is_empty() {
+            return Err(SessionError::Refused(ErrorResponse::fatal(
+                SqlState::INVALID_AUTHORIZATION,
+                "no PostgreSQL user name specified in startup packet",
+            )));
+        }
+        match (self.settings.method, secret.map(AsRef::as_ref)) {
+            (Method::Cert, _) => Ok((self.certificate()?, None)),
+            (Method::Trust, _) => Ok((self.trust(secret)?, None)),
+            (Method::Password, _) => Ok((self.password(secret).await?, None)),
+            // As in PostgreSQL, md5 means SCRAM for who has a SCRAM secret.
+            (Method::Md5, Some(Secret::Scram(_))) | (Method::ScramSha256, _) => {
+                self.scram(secret).await
+            }
+            (Method::Md5, Some(Secret::Md5(_) | Secret::Plain(_)) | None) => {
+                Ok((self.md5(secret).await?, None))
+            }
+        }
+    }
+
+    fn trust(&self, secret: Option<&Arc<Secret>>) -> Result<Identity> {
+        if secret.is_none() && self.settings.users.users().next().is_some() {
+            return Err(self.failed("trust authentication failed"));
+        }
+        Ok(Identity::trusted(self.user.clone()))
+    }
+
+    fn certificate(&self) -> Result<Identity> {
+        self.greeted
+            .stream
+            .peer_certificate()
+            .and_then(|der| CertificateNames::parse(der).ok())
+            .and_then(|names| Identity::by_certificate(self.user.clone(), &names))
+            .ok_or_else(|| self.failed("certificate authentication failed"))
+    }
+
+    async fn password(&mut self, secret: Option<&Arc<Secret>>) -> Result<Identity> {
+        let stream = &self.greeted.stream;
+        if !(stream.is_tls() || stream.socket().is_unix() || self.settings.allow_cleartext) {
+            let error = ErrorResponse::fatal(
+                SqlState::INVALID_AUTHORIZATION,
+                "a cleartext password is only accepted over TLS or a Unix socket",
+            );
+            return Err(SessionError::Refused(
+                error.with_hint("Connect with sslmode=require."),
+            ));
+        }
+        let out = self.greeted.outbox.buffer();
+        backend::put_authentication(out, authentication::CLEARTEXT_PASSWORD, &[]);
+        let sent = self.password_message().await?;
+        let sent = zeroize::Zeroizing::new(sent);
+        // An unknown user's password takes as long to be found wrong as a known one's.
+        let secret = secret.cloned().unwrap_or_else(|| {
+            Arc::new(Secret::Scram(Verifier::mock(
+                &self.cx.mock_seed,
+                self.user.as_str(),
+            )))
+        });
+        let user = self.user.to_string();
+        let verify = move || {
+            let password = sent.strip_suffix(b"\0").unwrap_or(&sent);
+            password::verify_password(&secret, &user, password)
+        };
+        // Deriving keys takes milliseconds, which other clients of this worker need not wait.
+        match tokio::task::spawn_blocking(verify).await {
+            Ok(Some(proof)) => Ok(Identity::by_password(
+                self.user.clone(),
+                Method::Password,
+                proof,
+            )),
+            Ok(None) | Err(_) => Err(self.wrong_password()),
+        }
+    }
+
+    async fn md5(&mut self, secret: Option<&Arc<Secret>>) -> Result<Identity> {
+        let mut salt = [0; 4];
+        getrandom::fill(&mut salt).map_err(|_| self.wrong_password())?;
+        let out = self.greeted.outbox.buffer();
+        backend::put_authentication(out, authentication::MD5_PASSWORD, &salt);
+        let sent = self.password_message().await?;
+        let response = sent.strip_suffix(b"\0").unwrap_or(&sent);
+        secret
+            .and_then(|secret| md5::secret_answers_md5(secret, self.user.as_str(), salt, response))
+            .map(|proof| Identity::by_password(self.user.clone(), Method::Md5, proof))
+            .ok_or_else(|| self.wrong_password())
+    }
+
+    async fn scram(&mut self, secret: Option<&Arc<Secret>>) -> Result<(Identity, Option<Keys>)> {
+        let verifier = match secret.map(AsRef::as_ref) {
+            Some(Secret::Scram(verifier)) => Arc::new(verifier.clone()),
+            Some(Secret::Plain(_)) => {
+                let secret = secret.cloned();
+                self.cx
+                    .verifier_of(self.user, secret)
+                    .await
+                    .ok_or_else(|| self.wrong_password())?
+            }
+            // An md5 hash cannot be used; nobody learns that from outside.
+            Some(Secret::Md5(_)) | None => {
+                Arc::new(Verifier::mock(&self.cx.mock_seed, self.user.as_str()))
+            }
+        };
+        let binding = match self.greeted.binding.take() {
+            Some(data) => server::Binding::Offered(data),
+            None => server::Binding::None,
+        };
+        let exchange = server::ExpectClientFirst::new(verifier, binding);
+        let mut offered = Vec::new();
+        for mechanism in exchange.mechanisms() {
+            put_cstr(&mut offered, mechanism.as_bytes());
+        }
+        offered.push(0);
+        let out = self.greeted.outbox.buffer();
+        backend::put_authentication(out, authentication::SASL, &offered);
+
+        let message = self.password_message().await?;
+        let (mechanism, response) = sasl_initial(&message).map_err(SessionError::ClientFraming)?;
+        let (exchange, server_first) = exchange
+            .client_first(mechanism, response, server::nonce())
+            .map_err(|error| self.scram_failed(&error))?;
+        let out = self.greeted.outbox.buffer();
+        backend::put_authentication(out, authentication::SASL_CONTINUE, server_first.as_bytes());
+
+        let message = self.password_message().await?;
+        let proven = exchange
+            .client_final(&message)
+            .map_err(|error| self.scram_failed(&error))?;
+        let out = self.greeted.outbox.buffer();
+        backend::put_authentication(
+            out,
+            authentication::SASL_FINAL,
+            proven.server_final.as_bytes(),
+        );
+        let identity = Identity::by_scram(self.user.clone(), &proven);
+        Ok((identity, Some(proven.keys)))
+    }
+
+    /// The body of a PasswordMessage or a SASL response, with its bounds.
+    async fn password_message(&mut self) -> Result<Vec<u8>> {
+        let Greeted {
+            stream,
+            inbox,
+            outbox,
+            ..
+        } = &mut *self.greeted;
+        outbox
+            .flush(stream)
+            .await
+            .map_err(SessionError::ClientLost)?;
+        loop {
+            let unread = inbox.unread();
+            if let Some(head) =
+                Head::<Frontend>::parse(unread).map_err(SessionError::ClientFraming)?
+            {
+                let (len, limit) = (head.body_len(), MAX_PASSWORD_MESSAGE);
+                let refused = match head.tag() {
+                    Tag::Password if len <= limit => None,
+                    Tag::Password => Some(FramingError::TooLong { len, limit }),
+                    tag => Some(FramingError::Tag(tag as u8)),
+                };
+                if let Some(error) = refused {
+                    return Err(SessionError::ClientFraming(error));
+                }
+                if let Some(body) = unread.get(Head::<Frontend>::LEN..head.message_len()) {
+                    let body = body.to_vec();
+                    inbox.consume(head.message_len());
+                    return Ok(body);
+                }
+            }
+            let read = poll_fn(|cx| inbox.poll_fill(stream, 0, cx)).await;
+            if read.map_err(SessionError::ClientLost)? == 0 {
+                return Err(SessionError::ClientLost(
+                    io::ErrorKind::UnexpectedEof.into(),
+                ));
+            }
+        }
+    }
+
+    fn scram_failed(&self, error: &ScramError) -> SessionError {
+        match error {
+            ScramError::WrongProof => self.wrong_password(),
+            ScramError::Protocol(_)
+            | ScramError::ServerRefused(_)
+            | ScramError::WrongServerSignature => {
+                let code = SqlState::parse(error.sqlstate().as_bytes());
+                SessionError::Refused(ErrorResponse::fatal(
+                    code.unwrap_or(SqlState::PROTOCOL_VIOLATION),
+                    error.to_string(),
+                ))
+            }
+        }
+    }
+
+    fn wrong_password(&self) -> SessionError {
+        SessionError::Refused(ErrorResponse::fatal(
+            SqlState::INVALID_PASSWORD,
+            format!("password authentication failed for user \"{}\"", self.user),
+        ))
+    }
+
+    fn failed(&self, what: &str) -> SessionError {
+        SessionError::Refused(ErrorResponse::fatal(
+            SqlState::INVALID_AUTHORIZATION,
+            format!("{what} for user \"{}\"", self.user),
+        ))
+    }
+}
+
+/// The parts of a SASLInitialResponse.
+fn sasl_initial(body: &[u8]) -> std::result::Result<(&str, &[u8]), FramingError> {
+    let mut body = BodyReader::new(body);
+    let mechanism = std::str::from_utf8(body.cstr()?).map_err(|_| FramingError::Body)?;
+    let len = usize::try_from(body.int32()?).map_err(|_| FramingError::Body)?;
+    let response = body.bytes(len)?;
+    if body.rest().is_empty() {
+        Ok((mechanism, response))
+    } else {
+        Err(FramingError::Body)
+    }
+}
+
+/// A token of an identity provider may be long; nothing else is.
+const MAX_PASSWORD_MESSAGE: usize = 64 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sasl_initial_response_of_wrong_lengths_is_refused() {
+        assert!(sasl_initial(b"SCRAM-SHA-256\0\0\0\0\x03abc").is_ok());
+        for body in [
+            &b"SCRAM-SHA-256\0\0\0\0\x04abc"[..],
+            b"SCRAM-SHA-256\0\0\0\0\x02abc",
+            b"SCRAM-SHA-256\0\xff\xff\xff\xff",
+            b"SCRAM-SHA-256",
+            b"",
+        ] {
+            assert!(sasl_initial(body).is_err());
+        }
+    }
+}

@@ -1,0 +1,304 @@
+//! One exchange between a client and a server, from the first message that needs the server
+//! until nobody needs it any more. The hot path: no allocation, lock, log line or timer here.
+
+use std::future::poll_fn;
+use std::io;
+use std::task::{Context, Poll, ready};
+use std::time::Instant;
+
+use crate::pool::server::Server;
+use crate::pool::settings::PoolMode;
+use crate::pool::tracked::Values;
+use crate::pool::{Lease, Pool};
+use crate::session::downstream::{ClientSide, Downstream, Seen, put_insert};
+use crate::session::edit::Edit;
+use crate::session::error::SessionError;
+use crate::session::roster::{Client, Signal};
+use crate::session::upstream::{Counts, Scan, Upstream};
+use crate::wire::backend::TransactionStatus;
+use crate::wire::buffer::Inbox;
+use crate::wire::error_response::ErrorResponse;
+use crate::wire::outbox::Outbox;
+use crate::wire::sqlstate::SqlState;
+use crate::wire::stream::Stream;
+
+type Result<T> = std::result::Result<T, SessionError>;
+
+/// A client's connection and what travels over it.
+#[derive(Debug)]
+pub(super) struct Line {
+    pub(super) stream: Stream,
+    pub(super) inbox: Inbox,
+    pub(super) outbox: Outbox,
+    pub(super) upstream: Upstream,
+    pub(super) downstream: Downstream,
+    /// The values of the tracked parameters as the client knows them.
+    pub(super) values: Values,
+}
+
+/// How an exchange ended.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum End {
+    /// The client has said goodbye.
+    Left,
+    /// Nobody needs the server any more.
+    Quiet,
+    /// The client is gone in the middle of something.
+    Vanished,
+}
+
+/// What an exchange counts, to be added to the pool's counters once at its end.
+#[derive(Debug)]
+pub(super) struct Tally {
+    pub(super) readies: u64,
+    pub(super) received: u64,
+    pub(super) sent: u64,
+    pub(super) statements: Counts,
+    pub(super) error: Option<SqlState>,
+    pub(super) stale_plans: bool,
+    query_began: Instant,
+}
+
+impl Tally {
+    pub(super) fn new(now: Instant) -> Self {
+        Self {
+            readies: 0,
+            received: 0,
+            sent: 0,
+            statements: Counts::default(),
+            error: None,
+            stale_plans: false,
+            query_began: now,
+        }
+    }
+}
+
+/// Runs an exchange. Cancel safe, but for what it leaves on the server: the lease must then be
+/// dropped.
+///
+/// # Errors
+/// Either connection broke, either side broke the protocol, or somebody ended the session.
+pub(super) async fn exchange(
+    line: &mut Line,
+    lease: &mut Lease,
+    pool: &Pool,
+    client: &Client,
+    tally: &mut Tally,
+) -> Result<End> {
+    let mut exchange = Exchange {
+        line,
+        pool,
+        client,
+        tally,
+        mode: pool.settings().mode,
+        leaving: false,
+        wants: 0,
+        server_wants: 0,
+        fresh: true,
+    };
+    poll_fn(|cx| exchange.poll(lease.server(), cx)).await
+}
+
+struct Exchange<'a> {
+    line: &'a mut Line,
+    pool: &'a Pool,
+    client: &'a Client,
+    tally: &'a mut Tally,
+    mode: PoolMode,
+    /// The client has said goodbye but has not got all its answers.
+    leaving: bool,
+    /// Bytes of the client's that must have arrived before the next scan.
+    wants: usize,
+    /// The same of the server's.
+    server_wants: usize,
+    /// The client's inbox holds what no scan has seen.
+    fresh: bool,
+}
+
+impl Exchange<'_> {
+    fn poll(&mut self, server: &mut Server, cx: &mut Context<'_>) -> Poll<Result<End>> {
+        self.signals(server)?;
+        loop {
+            let up = self.poll_up(server, cx)?;
+            if let Poll::Ready(Some(end)) = up {
+                return Poll::Ready(Ok(end));
+            }
+            let down = self.poll_down(server, cx)?;
+            if let Poll::Ready(Some(end)) = down {
+                return Poll::Ready(Ok(end));
+            }
+            if up.is_pending() && down.is_pending() {
+                self.client.listen(cx);
+                return Poll::Pending;
+            }
+        }
+    }
+
+    /// One step from the client to the server; `Pending` if there is nothing to do.
+    fn poll_up(&mut self, server: &mut Server, cx: &mut Context<'_>) -> Poll<Result<Option<End>>> {
+        // Back-pressure: nothing is read from the client while the server does not read.
+        ready!(server.outbox.poll_flush(&mut server.stream, cx))
+            .map_err(SessionError::ServerLost)?;
+        if self.leaving {
+            return Poll::Pending;
+        }
+        if !self.fresh {
+            let read = self
+                .line
+                .inbox
+                .poll_fill(&mut self.line.stream, self.wants, cx);
+            match ready!(read) {
+                Ok(0) | Err(_) => return Poll::Ready(Ok(Some(End::Vanished))),
+                Ok(len) => self.tally.received += len as u64,
+            }
+        }
+        self.fresh = false;
+        if self.line.inbox.unread().len() < self.wants {
+            return Poll::Ready(Ok(None));
+        }
+        let mut edit = Edit::new(self.line.inbox.unread());
+        let counts = &mut self.tally.statements;
+        let idle = server.replies.is_answered();
+        let scan = self
+            .line
+            .upstream
+            .scan(&mut edit, server, self.pool, counts)?;
+        let done = edit
+            .send(&mut server.outbox, &mut server.stream, cx)
+            .map_err(SessionError::ServerLost)?;
+        self.line.inbox.consume(done);
+        if idle && !server.replies.is_answered() {
+            self.tally.query_began = Instant::now();
+        }
+        self.put_inserts(server, cx)?;
+        match scan {
+            Scan::Done => self.wants = 0,
+            Scan::Wants(len) => self.wants = len,
+            Scan::Terminate => {
+                self.leaving = true;
+                if server.replies.is_answered() {
+                    return Poll::Ready(Ok(Some(End::Left)));
+                }
+            }
+        }
+        Poll::Ready(Ok(self.ended(server)))
+    }
+
+    /// One step from the server to the client; `Pending` if there is nothing to do.
+    fn poll_down(
+        &mut self,
+        server: &mut Server,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<Option<End>>> {
+        // Back-pressure: nothing is read from the server while the client does not read.
+        let line = &mut *self.line;
+        match ready!(line.outbox.poll_flush(&mut line.stream, cx)) {
+            Ok(()) => {}
+            Err(_) => return Poll::Ready(Ok(Some(End::Vanished))),
+        }
+        let read = server
+            .inbox
+            .poll_fill(&mut server.stream, self.server_wants, cx);
+        match ready!(read) {
+            Ok(0) => {
+                let eof = io::ErrorKind::UnexpectedEof.into();
+                return Poll::Ready(Err(SessionError::ServerLost(eof)));
+            }
+            Ok(len) => self.tally.sent += len as u64,
+            Err(error) => return Poll::Ready(Err(SessionError::ServerLost(error))),
+        }
+        if server.inbox.unread().len() < self.server_wants {
+            return Poll::Ready(Ok(None));
+        }
+        let mut inbox = std::mem::take(&mut server.inbox);
+        let mut edit = Edit::new(inbox.unread());
+        let mut side = ClientSide {
+            statements: &mut line.upstream.statements,
+            values: &mut line.values,
+            outbox: &mut line.outbox,
+        };
+        let scanned = line
+            .downstream
+            .scan(&mut edit, server, self.pool, &mut side);
+        let sent = edit.send(&mut line.outbox, &mut line.stream, cx);
+        let seen = scanned?;
+        match sent {
+            Ok(done) => inbox.consume(done),
+            Err(_) => return Poll::Ready(Ok(Some(End::Vanished))),
+        }
+        server.inbox = inbox;
+        self.server_wants = seen.wants;
+        self.note(&seen, server)?;
+        Poll::Ready(Ok(self.ended(server)))
+    }
+
+    fn note(&mut self, seen: &Seen, server: &Server) -> Result<()> {
+        self.tally.error = seen.error.or(self.tally.error);
+        self.tally.stale_plans |= seen.stale_plans;
+        if seen.readies > 0 {
+            self.tally.readies += u64::from(seen.readies);
+        }
+        if seen.fatal {
+            return Err(SessionError::ServerEnded);
+        }
+        let in_block = server.replies.status() != TransactionStatus::Idle;
+        if seen.readies > 0 && in_block && self.mode == PoolMode::Statement {
+            return Err(SessionError::Refused(ErrorResponse::fatal(
+                SqlState::PROTOCOL_VIOLATION,
+                "transaction blocks not allowed in statement pooling mode",
+            )));
+        }
+        Ok(())
+    }
+
+    /// Whether this exchange has come to its end.
+    fn ended(&self, server: &Server) -> Option<End> {
+        if self.leaving && server.replies.is_answered() {
+            return Some(End::Left);
+        }
+        let quiet = self.mode != PoolMode::Session
+            && server.replies.is_quiet()
+            && self.line.upstream.is_between_messages()
+            && self.line.downstream.is_between_messages()
+            && server.inbox.unread().is_empty()
+            && server.outbox.is_empty();
+        quiet.then_some(End::Quiet)
+    }
+
+    /// Answers what the server was not asked, if it is the turn of that already.
+    fn put_inserts(&mut self, server: &mut Server, cx: &mut Context<'_>) -> Result<()> {
+        let line = &mut *self.line;
+        let mut any = false;
+        while let Some(kind) = server.replies.next_insert() {
+            put_insert(line.outbox.buffer(), kind, server.replies.status());
+            any = true;
+        }
+        if any && let Poll::Ready(Err(error)) = line.outbox.poll_flush(&mut line.stream, cx) {
+            return Err(SessionError::ClientLost(error));
+        }
+        Ok(())
+    }
+
+    fn signals(&mut self, server: &Server) -> Result<()> {
+        match self.client.take_signal() {
+            Signal::None => Ok(()),
+            Signal::End(error) => Err(SessionError::Refused(error)),
+            Signal::CancelWait => {
+                // The wait was over before the cancel request could end it.
+                if let Some(cancel) = server.info.begin_cancel() {
+                    tokio::task::spawn_local(async move {
+                        drop(cancel.target().cancel(cancel.key()).await);
+                    });
+                }
+                Ok(())
+            }
+        }
+    }
+}
+
+impl Tally {
+    /// How long the latest query took.
+    pub(super) fn query_began(&self) -> Instant {
+        self.query_began
+    }
+}

@@ -1,0 +1,222 @@
+//! The clients of one worker, seen from outside their tasks: for SHOW CLIENTS, KILL and cancel.
+
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::{Context, Waker};
+use std::time::{Instant, SystemTime};
+
+use foldhash::fast::RandomState;
+
+use crate::pool::server::info::ServerInfo;
+use crate::wire::cancel_key::CancelKey;
+use crate::wire::error_response::ErrorResponse;
+
+/// One client, as its task and others on the same worker see it.
+#[derive(Debug)]
+pub struct Client {
+    /// A number that no other connection of this process has.
+    pub id: u64,
+    /// Its name and database, once known.
+    pub user: RefCell<String>,
+    /// See `user`.
+    pub database: RefCell<String>,
+    /// What it says its program is.
+    pub application_name: RefCell<String>,
+    /// The client's address and port, and ours; empty for a Unix socket.
+    pub addresses: (String, String),
+    /// When it came.
+    pub connected: SystemTime,
+    /// TLS version and cipher; empty without.
+    pub tls: RefCell<String>,
+    /// `none`, `logical` or `physical`.
+    pub replication: Cell<&'static str>,
+    /// What it is doing.
+    pub state: Cell<ClientState>,
+    /// When it began to do that, or sent its latest query.
+    pub since: Cell<Instant>,
+    /// Statements it has prepared.
+    pub prepared: Cell<usize>,
+    /// The server it has.
+    pub server: RefCell<Option<Arc<ServerInfo>>>,
+    key: RefCell<Option<CancelKey>>,
+    signal: RefCell<Signal>,
+    waker: RefCell<Option<Waker>>,
+}
+
+/// What a client is doing.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum ClientState {
+    /// It has a server.
+    Active,
+    /// It has none and needs none.
+    Idle,
+    /// It has not logged in yet.
+    Login,
+    /// It waits for a server.
+    Waiting,
+}
+
+/// What others want of a client's task.
+#[derive(Clone, Debug, Default)]
+pub enum Signal {
+    /// To give up waiting for a server.
+    CancelWait,
+    /// To end, with this error.
+    End(ErrorResponse),
+    /// Nothing.
+    #[default]
+    None,
+}
+
+impl Client {
+    /// A client that has just connected.
+    pub fn new(id: u64, addresses: (String, String)) -> Rc<Self> {
+        Rc::new(Self {
+            id,
+            user: RefCell::default(),
+            database: RefCell::default(),
+            application_name: RefCell::default(),
+            addresses,
+            connected: SystemTime::now(),
+            tls: RefCell::default(),
+            replication: Cell::new("none"),
+            state: Cell::new(ClientState::Login),
+            since: Cell::new(Instant::now()),
+            prepared: Cell::new(0),
+            server: RefCell::default(),
+            key: RefCell::default(),
+            signal: RefCell::default(),
+            waker: RefCell::default(),
+        })
+    }
+
+    /// Changes the state.
+    pub fn enter(&self, state: ClientState) {
+        self.state.set(state);
+        self.since.set(Instant::now());
+    }
+
+    /// Notes who is to be woken for a signal; to be called by the client's task before it
+    /// returns `Pending`.
+    pub fn listen(&self, cx: &mut Context<'_>) {
+        let mut waker = self.waker.borrow_mut();
+        if !waker
+            .as_ref()
+            .is_some_and(|waker| waker.will_wake(cx.waker()))
+        {
+            *waker = Some(cx.waker().clone());
+        }
+    }
+
+    /// What others want, once.
+    pub fn take_signal(&self) -> Signal {
+        if matches!(*self.signal.borrow(), Signal::None) {
+            return Signal::None;
+        }
+        self.signal.take()
+    }
+
+    /// Ends the client.
+    pub fn end(&self, error: ErrorResponse) {
+        self.signal.replace(Signal::End(error));
+        self.wake();
+    }
+
+    fn wake(&self) {
+        if let Some(waker) = &*self.waker.borrow() {
+            waker.wake_by_ref();
+        }
+    }
+}
+
+/// All clients of a worker.
+#[derive(Debug, Default)]
+pub struct Roster {
+    clients: RefCell<HashMap<u64, Rc<Client>, RandomState>>,
+    keys: RefCell<HashMap<u32, u64, RandomState>>,
+}
+
+impl Roster {
+    /// Adds a client; it leaves when the result is dropped.
+    pub fn enter<'a>(&'a self, client: &Rc<Client>) -> Entry<'a> {
+        self.clients.borrow_mut().insert(client.id, client.clone());
+        Entry {
+            roster: self,
+            client: client.clone(),
+        }
+    }
+
+    /// Gives a client its cancel key; false if another has one with the same process id.
+    pub fn set_key(&self, client: &Client, key: CancelKey) -> bool {
+        let mut keys = self.keys.borrow_mut();
+        if keys.contains_key(&key.pid()) {
+            return false;
+        }
+        keys.insert(key.pid(), client.id);
+        client.key.replace(Some(key));
+        true
+    }
+
+    /// What a cancel request with this key is for: the server of a client that is waiting for
+    /// an answer. A client that waits for a server is told to give up here and now.
+    pub fn cancel(&self, key: &CancelKey) -> Option<Arc<ServerInfo>> {
+        let id = *self.keys.borrow().get(&key.pid())?;
+        let client = self.client(id)?;
+        if !client.key.borrow().as_ref()?.matches(key) {
+            return None;
+        }
+        match client.state.get() {
+            ClientState::Active => client.server.borrow().clone(),
+            ClientState::Waiting => {
+                client.signal.replace(Signal::CancelWait);
+                client.wake();
+                None
+            }
+            ClientState::Idle | ClientState::Login => None,
+        }
+    }
+
+    /// The client with this number.
+    pub fn client(&self, id: u64) -> Option<Rc<Client>> {
+        self.clients.borrow().get(&id).cloned()
+    }
+
+    /// All clients.
+    pub fn all(&self) -> Vec<Rc<Client>> {
+        self.clients.borrow().values().cloned().collect()
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.clients.borrow().len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    pub(super) fn wake_all(&self) {
+        for client in self.all() {
+            client.wake();
+        }
+    }
+}
+
+/// A client's place in the roster.
+#[derive(Debug)]
+pub struct Entry<'a> {
+    roster: &'a Roster,
+    client: Rc<Client>,
+}
+
+impl Drop for Entry<'_> {
+    fn drop(&mut self) {
+        self.roster.clients.borrow_mut().remove(&self.client.id);
+        if let Some(key) = &*self.client.key.borrow() {
+            self.roster.keys.borrow_mut().remove(&key.pid());
+        }
+    }
+}

@@ -1,0 +1,401 @@
+//! The loop between queries: wait for the client, borrow a server, give it back.
+
+use std::future::poll_fn;
+use std::pin::pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::{Duration, Instant};
+
+use tokio::io::AsyncWriteExt;
+
+use crate::auth::secret::Secret;
+use crate::policy::admission::Admission;
+use crate::pool::error::CheckoutError;
+use crate::pool::pools::ClientPlace;
+use crate::pool::server::Server;
+use crate::pool::server::reset::Soil;
+use crate::pool::settings::PoolMode;
+use crate::pool::tracked::Values;
+use crate::pool::{Lease, Pool, Released};
+use crate::session::context::Context;
+use crate::session::error::SessionError;
+use crate::session::relay::{End, Line, Tally, exchange};
+use crate::session::roster::{Client, ClientState, Signal};
+use crate::session::upstream::Scan;
+use crate::wire::backend::{self, TransactionStatus};
+use crate::wire::error_response::ErrorResponse;
+use crate::wire::frontend::{Frontend, Tag};
+use crate::wire::head::Head;
+use crate::wire::parameters::Parameters;
+use crate::wire::sqlstate::SqlState;
+
+type Result<T> = std::result::Result<T, SessionError>;
+
+/// A client that has logged in to a database.
+#[derive(Debug)]
+pub struct Session {
+    pub(super) line: Line,
+    pub(super) client: Rc<Client>,
+    pub(super) pool: Arc<Pool>,
+    pub(super) admission: Admission,
+    /// What the users file knows of the user, for servers opened in its name.
+    pub(super) secret: Option<Arc<Secret>>,
+    /// Settings of the start-up packet that the server does not report.
+    pub(super) extra: Arc<Parameters>,
+    /// The tracked values the client began with: what RESET gives it back.
+    pub(super) initial: Values,
+    pub(super) replication: Option<String>,
+    /// Held, not read: its place among the clients.
+    pub(super) _place: ClientPlace,
+}
+
+/// Why a session ended well.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Farewell {
+    /// The client hung up or said goodbye.
+    ClientLeft,
+    /// The pooler is shutting down.
+    Drained,
+}
+
+impl Session {
+    /// Serves the client until it leaves. Its last messages may still wait in the outbox.
+    ///
+    /// # Errors
+    /// Why it had to end.
+    pub async fn serve(&mut self, cx: &Context) -> Result<Farewell> {
+        loop {
+            self.client.enter(ClientState::Idle);
+            if let Some(farewell) = self.idle(cx).await? {
+                return Ok(farewell);
+            }
+            let began = Instant::now();
+            let Some(mut lease) = self.checkout(cx, began).await? else {
+                continue;
+            };
+            let lent = Instant::now();
+            self.client.state.set(ClientState::Active);
+            self.client.since.set(lent);
+            self.client
+                .server
+                .replace(Some(lease.server().info.clone()));
+            let mut tally = Tally::new(lent);
+            let ended = self.use_server(&mut lease, &mut tally).await;
+            self.client.server.replace(None);
+            self.count(cx, &tally, began, lent);
+            match ended {
+                Ok(End::Quiet) => self.give_back(cx, lease),
+                Ok(End::Left) => {
+                    self.leave(cx, lease);
+                    return Ok(Farewell::ClientLeft);
+                }
+                Ok(End::Vanished) => {
+                    abandon(lease);
+                    return Ok(Farewell::ClientLeft);
+                }
+                Err(error) => {
+                    abandon(lease);
+                    return Err(error);
+                }
+            }
+        }
+    }
+
+    /// Sends what still waits, a last error if there is one, and hangs up. Not cancel safe.
+    ///
+    /// # Errors
+    /// The client is gone.
+    pub async fn finish(&mut self, error: Option<&ErrorResponse>) -> std::io::Result<()> {
+        if let Some(error) = error {
+            error.put(self.line.outbox.buffer());
+        }
+        self.line.outbox.flush(&mut self.line.stream).await?;
+        self.line.stream.shutdown().await
+    }
+
+    /// Waits until a message has arrived that needs a server. Cancel safe.
+    async fn idle(&mut self, cx: &Context) -> Result<Option<Farewell>> {
+        let limit = cx.settings().idle_timeout;
+        let (line, client) = (&mut self.line, &self.client);
+        let mut wants = 0;
+        let wait = poll_fn(|task| {
+            match client.take_signal() {
+                Signal::End(error) => return Poll::Ready(Err(SessionError::Refused(error))),
+                Signal::CancelWait | Signal::None => {}
+            }
+            if cx.is_draining() {
+                return Poll::Ready(Ok(Some(Farewell::Drained)));
+            }
+            // A slow client reads its last reply while it is counted as idle.
+            if let Poll::Ready(Err(error)) = line.outbox.poll_flush(&mut line.stream, task) {
+                return Poll::Ready(Err(SessionError::ClientLost(error)));
+            }
+            loop {
+                if !line.inbox.unread().is_empty() && line.inbox.unread().len() >= wants {
+                    match line.upstream.wants(line.inbox.unread())? {
+                        Scan::Done => return Poll::Ready(Ok(None)),
+                        Scan::Terminate => return Poll::Ready(Ok(Some(Farewell::ClientLeft))),
+                        Scan::Wants(len) => wants = len,
+                    }
+                }
+                match line.inbox.poll_fill(&mut line.stream, wants, task) {
+                    Poll::Ready(Ok(0)) => return Poll::Ready(Ok(Some(Farewell::ClientLeft))),
+                    Poll::Ready(Ok(_)) => {}
+                    Poll::Ready(Err(error)) => {
+                        return Poll::Ready(Err(SessionError::ClientLost(error)));
+                    }
+                    Poll::Pending => {
+                        client.listen(task);
+                        return Poll::Pending;
+                    }
+                }
+            }
+        });
+        match limit {
+            None => wait.await,
+            Some(limit) => tokio::time::timeout(limit, wait).await.unwrap_or_else(|_| {
+                Err(SessionError::Refused(ErrorResponse::fatal(
+                    SqlState::PROTOCOL_VIOLATION,
+                    "client_idle_timeout",
+                )))
+            }),
+        }
+    }
+
+    /// Borrows a server. `None`: the client has cancelled, and was told so.
+    async fn checkout(&mut self, cx: &Context, began: Instant) -> Result<Option<Lease>> {
+        loop {
+            let waited = {
+                let (line, client) = (&mut self.line, &self.client);
+                let mut checkout = pin!(self.pool.checkout(client.id));
+                poll_fn(|task| {
+                    if let Poll::Ready(got) = checkout.as_mut().poll(task) {
+                        return Poll::Ready(Ok(Some(got)));
+                    }
+                    if client.state.get() != ClientState::Waiting {
+                        client.state.set(ClientState::Waiting);
+                        client.since.set(began);
+                    }
+                    match client.take_signal() {
+                        Signal::End(error) => {
+                            return Poll::Ready(Err(SessionError::Refused(error)));
+                        }
+                        Signal::CancelWait => return Poll::Ready(Ok(None)),
+                        Signal::None => client.listen(task),
+                    }
+                    // Who waits is watched: its place in the queue is for the living.
+                    while line.inbox.unread().len() < MAX_UNREAD {
+                        match line.inbox.poll_fill(&mut line.stream, 0, task) {
+                            Poll::Ready(Ok(0)) => {
+                                let gone = std::io::ErrorKind::UnexpectedEof.into();
+                                return Poll::Ready(Err(SessionError::ClientLost(gone)));
+                            }
+                            Poll::Ready(Ok(_)) => {}
+                            Poll::Ready(Err(error)) => {
+                                return Poll::Ready(Err(SessionError::ClientLost(error)));
+                            }
+                            Poll::Pending => break,
+                        }
+                    }
+                    Poll::Pending
+                })
+                .await?
+            };
+            match waited {
+                Some(Ok(lease)) => return Ok(Some(lease)),
+                // A reload has replaced the pool while this client was in it.
+                Some(Err(CheckoutError::Closed)) => self.find_pool(cx)?,
+                Some(Err(error)) => return Err(error.into()),
+                None if self.refuse_canceled() => return Ok(None),
+                None => {}
+            }
+        }
+    }
+
+    fn find_pool(&mut self, cx: &Context) -> Result<()> {
+        let found = cx.pools.pool_for(
+            &self.admission,
+            self.replication.as_deref(),
+            self.secret.clone(),
+        );
+        match found {
+            Ok(pool) if !pool.is_closed() => self.pool = pool,
+            Ok(_) | Err(_) => return Err(CheckoutError::Closed.into()),
+        }
+        Ok(())
+    }
+
+    /// Answers the query that waits with an error, as a server would that was told to cancel
+    /// it. False if not all of it has arrived.
+    fn refuse_canceled(&mut self) -> bool {
+        let unread = self.line.inbox.unread();
+        let mut end = 0;
+        loop {
+            let Ok(Some(head)) = Head::<Frontend>::parse(&unread[end..]) else {
+                return false;
+            };
+            end += head.message_len();
+            if end > unread.len() {
+                return false;
+            }
+            if matches!(head.tag(), Tag::Query | Tag::Sync | Tag::FunctionCall) {
+                break;
+            }
+        }
+        self.line.inbox.consume(end);
+        let out = self.line.outbox.buffer();
+        ErrorResponse::error(
+            SqlState::QUERY_CANCELED,
+            "canceling statement due to user request",
+        )
+        .with_detail("The statement was still waiting for a server connection.")
+        .put(out);
+        backend::put_ready_for_query(out, TransactionStatus::Idle);
+        true
+    }
+
+    async fn use_server(&mut self, lease: &mut Lease, tally: &mut Tally) -> Result<End> {
+        self.prepare(lease.server()).await?;
+        exchange(&mut self.line, lease, &self.pool, &self.client, tally).await
+    }
+
+    /// Gives the server what the client expects to find on it. Costs nothing if the server's
+    /// last client wanted the same.
+    async fn prepare(&mut self, server: &mut Server) -> Result<()> {
+        if server.staleness != self.pool.statements().staleness() {
+            server.staleness = self.pool.statements().staleness();
+            if !server.statements.is_empty() {
+                server.statements.clear();
+                self.run(server, "DEALLOCATE ALL").await?;
+            }
+        }
+        let same_values =
+            Arc::ptr_eq(&server.values, &self.line.values) || server.values == self.line.values;
+        let same_extra = Arc::ptr_eq(&server.applied, &self.extra) || server.applied == self.extra;
+        if same_values && same_extra {
+            return Ok(());
+        }
+        let tracked = self.pool.tracked().clone();
+        let values = (&server.values, &self.line.values);
+        let Some(sql) = tracked.statement(values, (&server.applied, &self.extra)) else {
+            return Ok(());
+        };
+        self.run(server, &sql).await?;
+        server.applied = self.extra.clone();
+        // The server may write a value in its own way: "iso" is "ISO, MDY".
+        for (at, (mine, theirs)) in self
+            .line
+            .values
+            .iter()
+            .zip(server.values.iter())
+            .enumerate()
+        {
+            if let (Some(mine), Some(theirs)) = (mine, theirs)
+                && mine != theirs
+            {
+                let out = self.line.outbox.buffer();
+                backend::put_parameter_status(out, tracked.name(at), theirs);
+            }
+        }
+        self.line.values = server.values.clone();
+        Ok(())
+    }
+
+    async fn run(&self, server: &mut Server, sql: &str) -> Result<()> {
+        use crate::pool::server::RunError;
+        let limit = self
+            .pool
+            .settings()
+            .server_connect_timeout
+            .unwrap_or(RUN_LIMIT);
+        match tokio::time::timeout(limit, server.run(sql)).await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(RunError::Refused(error))) => Err(SessionError::Parameters(error)),
+            Ok(Err(RunError::Io(error))) => Err(SessionError::ServerLost(error)),
+            Ok(Err(RunError::Framing(error))) => Err(SessionError::ServerFraming(error)),
+            Err(_) => Err(SessionError::ServerLost(
+                std::io::ErrorKind::TimedOut.into(),
+            )),
+        }
+    }
+
+    fn give_back(&mut self, cx: &Context, lease: Lease) {
+        if self.replication.is_some() {
+            return; // nobody else could use it
+        }
+        release(cx, lease);
+        self.line.upstream.statements.shrink();
+        self.client
+            .prepared
+            .set(self.line.upstream.statements.len());
+    }
+
+    /// Gives the server of a client that has said goodbye back, if it may be.
+    fn leave(&self, cx: &Context, mut lease: Lease) {
+        if self.replication.is_some() {
+            return;
+        }
+        if self.pool.settings().mode == PoolMode::Session {
+            // Everything a session may leave behind is DISCARD ALL's business.
+            let server = lease.server();
+            server.soil = server.soil.max(Soil::Statements);
+        }
+        release(cx, lease);
+    }
+
+    fn count(&self, cx: &Context, tally: &Tally, began: Instant, lent: Instant) {
+        let now = Instant::now();
+        let counters = self.pool.stats().of(cx.worker);
+        let micros = |duration: Duration| u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
+        counters.server_assignments.add(1);
+        counters.xacts.add(1);
+        counters.queries.add(tally.readies);
+        counters.bytes_received.add(tally.received);
+        counters.bytes_sent.add(tally.sent);
+        counters.client_parses.add(tally.statements.parses);
+        counters.server_parses.add(tally.statements.server_parses);
+        counters.binds.add(tally.statements.binds);
+        let (xact, query, wait) = (
+            now.duration_since(lent),
+            now.duration_since(tally.query_began()),
+            lent.duration_since(began),
+        );
+        counters.xact_time.add(micros(xact));
+        counters.query_time.add(micros(query));
+        counters.wait_time.add(micros(wait));
+        counters.xact_times.record(xact);
+        counters.query_times.record(query);
+        counters.wait_times.record(wait);
+        if let Some(code) = tally.error {
+            cx.logins.error(code);
+        }
+        if tally.stale_plans {
+            self.pool.statements().declare_stale();
+        }
+    }
+}
+
+/// Gives a server back; what must be cleaned is cleaned beside the client.
+fn release(cx: &Context, lease: Lease) {
+    match lease.release() {
+        Released::Returned | Released::Closed => {}
+        Released::Unready(cleaning) => {
+            tokio::task::spawn_local(cleaning.run(cx.worker));
+        }
+    }
+}
+
+/// Closes the server of a client that is gone or has to go, after whatever runs on it was
+/// cancelled.
+fn abandon(mut lease: Lease) {
+    if lease.server().replies.is_answered() {
+        return;
+    }
+    tokio::task::spawn_local(lease.cancel_and_close());
+}
+
+/// What a client may send while it waits for a server before it is left to TCP to hold it.
+const MAX_UNREAD: usize = 64 * 1024;
+/// For a statement of ours where server_connect_timeout is off.
+const RUN_LIMIT: Duration = Duration::from_secs(15);

@@ -1,0 +1,138 @@
+//! The prepared statements of one client: its names for what the pool's clients share.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use foldhash::fast::RandomState;
+
+use crate::pool::replies::{About, Note};
+use crate::pool::server::reset::Soil;
+use crate::pool::statement::Statement;
+
+/// A client's names and its unnamed statement.
+#[derive(Debug, Default)]
+pub(super) struct ClientStatements {
+    // Boxed: most clients, idle by the thousand, have no names.
+    names: Option<Box<HashMap<Box<[u8]>, Arc<Statement>, RandomState>>>,
+    unnamed: Unnamed,
+    /// How many unnamed statements there have been: with the client's number it tells a server
+    /// whose unnamed statement it has.
+    generation: u64,
+}
+
+/// What the client's unnamed statement is.
+#[derive(Debug, Default)]
+enum Unnamed {
+    /// There is none.
+    #[default]
+    None,
+    /// Kept on servers under a name of ours.
+    Shared(Arc<Statement>),
+    /// The body of its Parse after the name, to be repeated on another server, and what running
+    /// it may leave behind.
+    Text(Vec<u8>, Soil),
+}
+
+/// A client's unnamed statement, for a Bind or a Describe.
+#[derive(Debug)]
+pub(super) enum UnnamedRef<'a> {
+    None,
+    Shared(&'a Arc<Statement>),
+    Text {
+        parse_rest: &'a [u8],
+        soil: Soil,
+        generation: u64,
+    },
+}
+
+impl ClientStatements {
+    pub(super) fn len(&self) -> usize {
+        self.names.as_ref().map_or(0, |names| names.len())
+    }
+
+    pub(super) fn named(&self, name: &[u8]) -> Option<&Arc<Statement>> {
+        self.names.as_ref()?.get(name)
+    }
+
+    pub(super) fn name(&mut self, name: &[u8], statement: Arc<Statement>) {
+        self.names
+            .get_or_insert_default()
+            .insert(name.into(), statement);
+    }
+
+    pub(super) fn forget(&mut self, name: &[u8]) -> Option<Arc<Statement>> {
+        self.names.as_mut()?.remove(name)
+    }
+
+    pub(super) fn forget_all(&mut self) {
+        self.names = None;
+        self.forget_unnamed();
+    }
+
+    pub(super) fn unnamed(&self) -> UnnamedRef<'_> {
+        match &self.unnamed {
+            Unnamed::None => UnnamedRef::None,
+            Unnamed::Shared(statement) => UnnamedRef::Shared(statement),
+            Unnamed::Text(parse_rest, soil) => UnnamedRef::Text {
+                parse_rest,
+                soil: *soil,
+                generation: self.generation,
+            },
+        }
+    }
+
+    /// Remembers an unnamed statement's text; returns its generation.
+    pub(super) fn keep_unnamed(&mut self, parse_rest: &[u8], soil: Soil) -> u64 {
+        self.generation += 1;
+        match &mut self.unnamed {
+            // The buffer of the one before is used again.
+            Unnamed::Text(text, old_soil) => {
+                text.clear();
+                text.extend_from_slice(parse_rest);
+                *old_soil = soil;
+            }
+            Unnamed::None | Unnamed::Shared(_) => {
+                self.unnamed = Unnamed::Text(parse_rest.to_vec(), soil);
+            }
+        }
+        self.generation
+    }
+
+    pub(super) fn share_unnamed(&mut self, statement: Arc<Statement>) {
+        self.generation += 1;
+        self.unnamed = Unnamed::Shared(statement);
+    }
+
+    pub(super) fn forget_unnamed(&mut self) {
+        self.unnamed = Unnamed::None;
+    }
+
+    /// Frees what an idle client should not hold: a large text, which no driver comes back to.
+    pub(super) fn shrink(&mut self) {
+        if matches!(&self.unnamed, Unnamed::Text(text, _) if text.len() > MAX_IDLE_TEXT) {
+            self.forget_unnamed();
+        }
+    }
+
+    /// Undoes what a skipped message did.
+    pub(super) fn undo(&mut self, note: Note) {
+        match note.about {
+            About::Closed(name) => self.name(&name, note.statement),
+            About::Named(name) | About::NamedOnly(name) if name.is_empty() => {
+                self.forget_unnamed();
+            }
+            About::Named(name) | About::NamedOnly(name) => {
+                if self
+                    .named(&name)
+                    .is_some_and(|known| known.id() == note.statement.id())
+                {
+                    self.forget(&name);
+                }
+            }
+            About::Evicted | About::Injected => {}
+        }
+    }
+}
+
+/// An unnamed statement of more bytes than this is forgotten when its client falls idle.
+const MAX_IDLE_TEXT: usize = 16 * 1024;

@@ -1,0 +1,340 @@
+//! From a proved identity to a session: admission, parameters, and what a new client is told.
+
+use std::rc::Rc;
+use std::sync::Arc;
+
+use crate::policy::admission::admit;
+use crate::pool::Pool;
+use crate::pool::pools::{ClientPlace, NoPlace};
+use crate::pool::tracked::Values;
+use crate::session::context::Context;
+use crate::session::downstream::Downstream;
+use crate::session::error::SessionError;
+use crate::session::login::Proved;
+use crate::session::relay::Line;
+use crate::session::roster::Client;
+use crate::session::serve::Session;
+use crate::session::settings::SessionSettings;
+use crate::session::upstream::Upstream;
+use crate::wire::backend::{self, TransactionStatus};
+use crate::wire::cancel_key::CancelKey;
+use crate::wire::error_response::ErrorResponse;
+use crate::wire::parameters::Parameters;
+use crate::wire::sqlstate::SqlState;
+use crate::wire::startup::ProtocolVersion;
+use crate::wire::stream::Stream;
+
+type Result<T> = std::result::Result<T, SessionError>;
+
+impl Proved {
+    /// Finds the client's pool and welcomes it. Not cancel safe.
+    ///
+    /// # Errors
+    /// No such database, no place in it, or no server. `refused` then gets the connection.
+    pub async fn enter(
+        self,
+        cx: &Context,
+        settings: &SessionSettings,
+        client: &Rc<Client>,
+        refused: &mut Option<Stream>,
+    ) -> Result<Session> {
+        match self.prepare(cx, settings, client).await {
+            Ok(prepared) => Ok(self.welcome(cx, client, prepared)),
+            Err(error) => {
+                *refused = Some(self.greeted.stream);
+                Err(error)
+            }
+        }
+    }
+
+    async fn prepare(
+        &self,
+        cx: &Context,
+        settings: &SessionSettings,
+        client: &Rc<Client>,
+    ) -> Result<Prepared> {
+        let asked = Asked::parse(&self.greeted.parameters, settings)?;
+        if let Some(kind) = &asked.replication {
+            client.replication.set(if kind == "database" {
+                "logical"
+            } else {
+                "physical"
+            });
+        }
+        let admission = admit(self.identity.clone(), self.database.clone());
+        let no_database = |_| {
+            let text = format!("database \"{}\" does not exist", self.database);
+            SessionError::Refused(ErrorResponse::fatal(SqlState::INVALID_CATALOG_NAME, text))
+        };
+        let pool = cx
+            .pools
+            .pool_for(
+                &admission,
+                asked.replication.as_deref(),
+                self.secret.clone(),
+            )
+            .map_err(no_database)?;
+        let place = cx
+            .pools
+            .client_place(pool.database(), settings.max_clients)
+            .map_err(|no_place| SessionError::Refused(too_many(&no_place)))?;
+        if let Some(keys) = &self.keys {
+            pool.learn(self.identity.user(), keys.clone());
+        }
+        let reported = pool.welcome(client.id).await?;
+        Ok(Prepared {
+            admission,
+            pool,
+            place,
+            reported,
+            asked,
+        })
+    }
+
+    fn welcome(self, cx: &Context, client: &Rc<Client>, prepared: Prepared) -> Session {
+        let Prepared {
+            admission,
+            pool,
+            place,
+            reported,
+            asked,
+        } = prepared;
+        let mut told = (*reported).clone();
+        let mut extra = Parameters::default();
+        let mut values: Values = pool.tracked().values_of(&reported);
+        for (name, value) in asked.settings.iter() {
+            if pool.tracked().position(name).is_some() && reported.value(name).is_some() {
+                pool.tracked().note(&mut values, name, value);
+                told.set(name, value);
+            } else {
+                extra.set(name, value);
+            }
+        }
+        let mut greeted = self.greeted;
+        let out = greeted.outbox.buffer();
+        for (name, value) in told.iter() {
+            backend::put_parameter_status(out, name, value);
+        }
+        backend::put_backend_key_data(out, &new_key(cx, client, greeted.version));
+        backend::put_ready_for_query(out, TransactionStatus::Idle);
+        pool.stats().of(cx.worker).client_logins.add(1);
+        let context = meaning(&values, &extra, &pool);
+        Session {
+            line: Line {
+                upstream: Upstream::new(client.id, &pool, context),
+                downstream: Downstream::default(),
+                values: values.clone(),
+                stream: greeted.stream,
+                inbox: greeted.inbox,
+                outbox: greeted.outbox,
+            },
+            client: client.clone(),
+            initial: values,
+            extra: Arc::new(extra),
+            secret: self.secret,
+            replication: asked.replication,
+            _place: place,
+            admission,
+            pool,
+        }
+    }
+}
+
+struct Prepared {
+    admission: crate::policy::admission::Admission,
+    pool: Arc<Pool>,
+    place: ClientPlace,
+    reported: Arc<Parameters>,
+    asked: Asked,
+}
+
+/// What a start-up packet asks for, besides user and database.
+struct Asked {
+    settings: Parameters,
+    replication: Option<String>,
+}
+
+impl Asked {
+    fn parse(parameters: &Parameters, settings: &SessionSettings) -> Result<Self> {
+        let mut asked = Self {
+            settings: Parameters::default(),
+            replication: None,
+        };
+        let ignored = |name: &str| {
+            settings
+                .ignore_startup_parameters
+                .iter()
+                .any(|known| known.eq_ignore_ascii_case(name))
+        };
+        for (name, value) in parameters.iter() {
+            match name {
+                "user" | "database" => {}
+                "replication" => asked.replication = replication(value)?,
+                name if ignored(name) => {}
+                "options" => {
+                    for (name, value) in options(value)? {
+                        if !ignored(&name) {
+                            asked.setting(&name, &value)?;
+                        }
+                    }
+                }
+                name => asked.setting(name, value)?,
+            }
+        }
+        Ok(asked)
+    }
+
+    fn setting(&mut self, name: &str, value: &str) -> Result<()> {
+        let mut bytes = name.bytes();
+        let legal = bytes
+            .next()
+            .is_some_and(|b| b.is_ascii_alphabetic() || b == b'_')
+            && bytes.all(|b| b.is_ascii_alphanumeric() || b"_$.".contains(&b));
+        if !legal {
+            let text = format!("unrecognized configuration parameter \"{name}\"");
+            return Err(SessionError::Refused(ErrorResponse::fatal(
+                SqlState::UNDEFINED_OBJECT,
+                text,
+            )));
+        }
+        self.settings.set(name, value);
+        Ok(())
+    }
+}
+
+/// <https://www.postgresql.org/docs/current/protocol-replication.html>
+fn replication(value: &str) -> Result<Option<String>> {
+    match value.to_ascii_lowercase().as_str() {
+        "database" => Ok(Some("database".into())),
+        "true" | "on" | "yes" | "1" => Ok(Some("true".into())),
+        "false" | "off" | "no" | "0" => Ok(None),
+        _ => Err(SessionError::Refused(ErrorResponse::fatal(
+            SqlState::PROTOCOL_VIOLATION,
+            "invalid value for parameter \"replication\"",
+        ))),
+    }
+}
+
+/// The settings in `options`: `-c name=value`, `-cname=value` or `--name=value`, apart by blanks;
+/// a backslash takes the next character as it is.
+/// <https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-CONNECT-OPTIONS>
+fn options(text: &str) -> Result<Vec<(String, String)>> {
+    let mut words = Vec::new();
+    let mut word = None;
+    let mut chars = text.chars();
+    while let Some(c) = chars.next() {
+        match c {
+            '\\' => word.get_or_insert_with(String::new).extend(chars.next()),
+            c if c.is_ascii_whitespace() => words.extend(word.take()),
+            c => word.get_or_insert_with(String::new).push(c),
+        }
+    }
+    words.extend(word);
+    let mut settings = Vec::new();
+    let mut words = words.into_iter();
+    while let Some(word) = words.next() {
+        let setting = match word.as_str() {
+            "-c" => words.next(),
+            other => other
+                .strip_prefix("--")
+                .or_else(|| other.strip_prefix("-c"))
+                .map(Into::into),
+        };
+        let (name, value) = setting
+            .as_deref()
+            .and_then(|setting| setting.split_once('='))
+            .ok_or_else(unsupported_options)?;
+        // In the long form PostgreSQL takes a dash for an underscore.
+        settings.push((name.replace('-', "_"), value.to_owned()));
+    }
+    Ok(settings)
+}
+
+fn unsupported_options() -> SessionError {
+    SessionError::Refused(ErrorResponse::fatal(
+        SqlState::PROTOCOL_VIOLATION,
+        "unsupported options startup parameter: only '-c config=val' and '--config=val' are allowed",
+    ))
+}
+
+fn too_many(no_place: &NoPlace) -> ErrorResponse {
+    ErrorResponse::fatal(SqlState::TOO_MANY_CONNECTIONS, no_place.to_string())
+}
+
+/// What changes the meaning of a statement's text for this client.
+fn meaning(values: &Values, extra: &Parameters, pool: &Pool) -> Arc<str> {
+    let search_path = pool
+        .tracked()
+        .position("search_path")
+        .and_then(|at| values[at].as_deref())
+        .or_else(|| extra.value("search_path"))
+        .unwrap_or_default();
+    let role = extra.value("role").unwrap_or_default();
+    if search_path.is_empty() && role.is_empty() {
+        return Arc::default();
+    }
+    format!("{search_path}\0{role}").into()
+}
+
+/// A key that no other client of the process has: its process id tells the worker.
+fn new_key(cx: &Context, client: &Client, version: ProtocolVersion) -> CancelKey {
+    let secret_len = if version >= ProtocolVersion::V3_2 {
+        LONG_SECRET
+    } else {
+        SHORT_SECRET
+    };
+    loop {
+        let mut random = [0; 4 + LONG_SECRET];
+        getrandom::fill(&mut random).expect("the operating system has random numbers");
+        let (pid, secret) = random.split_at(4);
+        let pid = u32::from_be_bytes([pid[0] & 0x7f, pid[1], pid[2], pid[3]]);
+        let pid = pid - pid % WORKERS + u32::try_from(cx.worker).unwrap_or_default() % WORKERS;
+        let key = CancelKey::new(pid, &secret[..secret_len]);
+        if pid != 0 && cx.roster.set_key(client, key.clone()) {
+            return key;
+        }
+    }
+}
+
+/// The worker that gave out a cancel key.
+pub fn worker_of(key: &CancelKey) -> usize {
+    usize::try_from(key.pid() % WORKERS).unwrap_or_default()
+}
+
+/// Most workers there can be.
+pub const WORKERS: u32 = 64;
+/// What protocol 3.0 has room for, in bytes.
+const SHORT_SECRET: usize = 4;
+/// As long as PostgreSQL 18's own, in bytes.
+const LONG_SECRET: usize = 32;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn options_are_read_as_postgresql_reads_them() {
+        let read = options(r"-c a=1 -cb=2 --c-d=x\ y  -c e=\\").unwrap();
+        let expected = [("a", "1"), ("b", "2"), ("c_d", "x y"), ("e", r"\")];
+        let expected: Vec<_> = expected.map(|(n, v)| (n.to_owned(), v.to_owned())).into();
+        assert_eq!(read, expected);
+        for wrong in ["-c", "-c a", "-x 1", "a=1", "--a"] {
+            assert!(options(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_setting_with_an_odd_name_is_refused() {
+        let parse = |name| {
+            Asked::parse(
+                &[(name, "1")].into_iter().collect(),
+                &SessionSettings::default(),
+            )
+        };
+        assert!(parse("search_path").is_ok());
+        assert!(parse("my.setting").is_ok());
+        for odd in ["a'b", "1a", "a b", ""] {
+            assert!(parse(odd).is_err(), "{odd}");
+        }
+    }
+}

@@ -1,0 +1,137 @@
+//! A socket that can follow its user from one worker thread to another.
+
+use std::io;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::thread::{self, ThreadId};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::{TcpStream, UnixStream};
+
+/// A connected TCP or Unix socket, registered with the reactor of one thread's runtime.
+#[derive(Debug)]
+pub struct Socket {
+    kind: Kind,
+    home: ThreadId,
+}
+
+#[derive(Debug)]
+enum Kind {
+    /// Between two reactors; only ever seen if a move failed half way.
+    Lost,
+    Tcp(TcpStream),
+    Unix(UnixStream),
+}
+
+impl Socket {
+    /// Registers the socket with the calling thread's runtime, if it is not so already.
+    ///
+    /// # Errors
+    /// The socket cannot be registered; it is then unusable.
+    pub fn adopt(&mut self) -> io::Result<()> {
+        let here = thread::current().id();
+        if self.home == here {
+            return Ok(());
+        }
+        self.kind = match std::mem::replace(&mut self.kind, Kind::Lost) {
+            Kind::Tcp(socket) => Kind::Tcp(TcpStream::from_std(socket.into_std()?)?),
+            Kind::Unix(socket) => Kind::Unix(UnixStream::from_std(socket.into_std()?)?),
+            Kind::Lost => return Err(io::ErrorKind::NotConnected.into()),
+        };
+        self.home = here;
+        Ok(())
+    }
+
+    /// Whether this is a Unix socket: its peer is on this machine and nobody listens in.
+    pub fn is_unix(&self) -> bool {
+        matches!(self.kind, Kind::Unix(_))
+    }
+
+    /// The peer's address; `None` for a Unix socket.
+    pub fn peer_addr(&self) -> Option<SocketAddr> {
+        match &self.kind {
+            Kind::Tcp(socket) => socket.peer_addr().ok(),
+            Kind::Unix(_) | Kind::Lost => None,
+        }
+    }
+
+    /// Our own address; `None` for a Unix socket.
+    pub fn local_addr(&self) -> Option<SocketAddr> {
+        match &self.kind {
+            Kind::Tcp(socket) => socket.local_addr().ok(),
+            Kind::Unix(_) | Kind::Lost => None,
+        }
+    }
+
+    /// The first byte that will be read, without reading it; `None` at the end of the stream.
+    /// `Some(0)` for a Unix socket, where nobody needs to ask. Cancel safe.
+    ///
+    /// # Errors
+    /// The socket's.
+    pub async fn peek(&self) -> io::Result<Option<u8>> {
+        let mut first = [0];
+        match &self.kind {
+            Kind::Tcp(socket) => Ok((socket.peek(&mut first).await? > 0).then_some(first[0])),
+            Kind::Unix(_) | Kind::Lost => Ok(Some(0)),
+        }
+    }
+}
+
+impl From<TcpStream> for Socket {
+    fn from(socket: TcpStream) -> Self {
+        Self {
+            kind: Kind::Tcp(socket),
+            home: thread::current().id(),
+        }
+    }
+}
+
+impl From<UnixStream> for Socket {
+    fn from(socket: UnixStream) -> Self {
+        Self {
+            kind: Kind::Unix(socket),
+            home: thread::current().id(),
+        }
+    }
+}
+
+impl AsyncRead for Socket {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        match &mut self.get_mut().kind {
+            Kind::Tcp(socket) => Pin::new(socket).poll_read(cx, buf),
+            Kind::Unix(socket) => Pin::new(socket).poll_read(cx, buf),
+            Kind::Lost => Poll::Ready(Err(io::ErrorKind::NotConnected.into())),
+        }
+    }
+}
+
+impl AsyncWrite for Socket {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        match &mut self.get_mut().kind {
+            Kind::Tcp(socket) => Pin::new(socket).poll_write(cx, buf),
+            Kind::Unix(socket) => Pin::new(socket).poll_write(cx, buf),
+            Kind::Lost => Poll::Ready(Err(io::ErrorKind::NotConnected.into())),
+        }
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match &mut self.get_mut().kind {
+            Kind::Tcp(socket) => Pin::new(socket).poll_shutdown(cx),
+            Kind::Unix(socket) => Pin::new(socket).poll_shutdown(cx),
+            Kind::Lost => Poll::Ready(Ok(())),
+        }
+    }
+}
