@@ -171,7 +171,7 @@ impl Exchange<'_> {
             .send(&mut server.outbox, &mut server.stream, cx)
             .map_err(SessionError::ServerLost)?;
         self.line.inbox.consume(done);
-        if idle && !server.replies.is_answered() {
+        if idle && self.tally.readies > 0 && !server.replies.is_answered() {
             self.tally.query_began = Instant::now();
         }
         self.put_inserts(server, cx)?;
@@ -287,7 +287,7 @@ impl Exchange<'_> {
 
     fn signals(&mut self, server: &Server) -> Result<()> {
         match self.client.take_signal() {
-            Signal::None => Ok(()),
+            Signal::None | Signal::WaitTimeout(_) => Ok(()),
             Signal::End(error) => Err(SessionError::Refused(error)),
             Signal::CancelWait => {
                 // The wait was over before the cancel request could end it.

@@ -81,7 +81,7 @@ impl Proved {
         if let Some(keys) = &self.keys {
             pool.learn(self.identity.user(), keys.clone());
         }
-        let reported = pool.welcome(client.id).await?;
+        let reported = pool.welcome().await?;
         Ok(Prepared {
             admission,
             pool,
