@@ -343,10 +343,12 @@ def a_cancel_that_comes_too_late_hits_no_one():
                 return rounds
 
         others = [threads.submit(busy, i) for i in range(6)]
-        for _ in range(20 if SHORT else 60):
-            equal(value(late, "select 2"), 2)
-            late.cancel_safe()
-        stop.set()
+        try:
+            for _ in range(20 if SHORT else 60):
+                equal(value(late, "select 2"), 2)
+                late.cancel_safe()
+        finally:
+            stop.set()
         assert all(other.result() > 0 for other in others)
 
 
