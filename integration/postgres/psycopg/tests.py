@@ -604,6 +604,9 @@ def clients_that_vanish_in_a_statement_cost_no_server():
     crowd(work)
     with connect() as c:
         equal(value(c, "select count(*) from psycopg_suite.item where id = 99"), 0)
+        wait_until(lambda: value(c, "select count(*) from pg_stat_activity where state = 'active' and query like"
+                                 " any ('{copy psycopg_suite.item from stdin,select pg_sleep(0.2)%}')") == 0,
+                   "the servers of the vanished clients are free")
 
 
 @test
