@@ -96,9 +96,11 @@ async fn steps(
     let cx = &place.session;
     let settings = cx.settings();
     let greeted = match negotiate(socket, &settings, refused).await? {
-        Hello::Cancel(key) => {
+        Hello::Cancel(key, mut stream) => {
             LoginStats::count(&cx.logins.cancel_requests);
             place.process.workers.cancel(key).await;
+            // Under TLS libpq takes an end without a goodbye for a failure.
+            let _ = stream.shutdown().await;
             return Ok(Entered::Nothing);
         }
         Hello::Startup(greeted) => greeted,
