@@ -12,4 +12,9 @@
 //! * [`config`]: files and environment to settings.
 
 pub mod auth;
+pub mod console;
+pub mod policy;
+pub mod pool;
+pub mod session;
+pub mod telemetry;
 pub mod wire;
