@@ -3,8 +3,8 @@
 //! It answers on the databases [`NAMES`], to users that have a [`Role`]. What it knows and does
 //! of the process goes through [`control::Control`], which `app` implements.
 
-pub mod command;
 mod act;
+pub mod command;
 pub mod control;
 mod protocol;
 pub mod role;
@@ -62,7 +62,10 @@ impl Console {
     /// two calls. To be called every [`STATS_PERIOD`].
     pub fn sample(&self) {
         let pools = self.control.pools().all();
-        self.sampler.tick(Instant::now(), show::stats::totals(&pools, &self.own_totals()));
+        self.sampler.tick(
+            Instant::now(),
+            show::stats::totals(&pools, &self.own_totals()),
+        );
     }
 
     fn count_login(&self) {

@@ -39,8 +39,9 @@ pub(super) async fn act(command: &Command, console: &Console, line: &mut Line) -
         Command::Reload => reload(console).await,
         Command::Resume(database) => resume(database.as_deref(), console),
         Command::SelectOne => Ok(Reply::Table(show::one())),
-        Command::Set => Err(error("SET failed")
-            .with_hint("Change the configuration file, then RELOAD.")),
+        Command::Set => {
+            Err(error("SET failed").with_hint("Change the configuration file, then RELOAD."))
+        }
         Command::Show(Show::Help) => Ok(Reply::Done(Some(show::help()))),
         Command::Show(show) => Ok(Reply::Table(show.table(console).await)),
         Command::Shutdown(mode) => {
@@ -64,7 +65,11 @@ async fn pause(name: Option<&str>, console: &Console, line: &mut Line) -> Outcom
     };
     info!(database = name.unwrap_or("*"), "paused");
     pools.pause(database.as_ref());
-    let mut undo = Undo { pools, database: database.as_ref(), armed: true };
+    let mut undo = Undo {
+        pools,
+        database: database.as_ref(),
+        armed: true,
+    };
     let quiet = async {
         while !is_quiet(pools, database.as_ref()) {
             tokio::time::sleep(LOOK_AGAIN).await;
@@ -101,7 +106,10 @@ struct Undo<'a> {
 impl Drop for Undo<'_> {
     fn drop(&mut self) {
         if self.armed {
-            info!(database = self.database.map_or("*", DatabaseName::as_str), "pause given up");
+            info!(
+                database = self.database.map_or("*", DatabaseName::as_str),
+                "pause given up"
+            );
             self.pools.resume(self.database);
         }
     }
@@ -110,7 +118,9 @@ impl Drop for Undo<'_> {
 fn is_quiet(pools: &Pools, database: Option<&DatabaseName>) -> bool {
     let mut pools = pools.all();
     pools.retain(|pool| database.is_none_or(|name| name == pool.database_name()));
-    pools.iter().all(|pool| pool.servers().is_empty() && pool.logins() == 0)
+    pools
+        .iter()
+        .all(|pool| pool.servers().is_empty() && pool.logins() == 0)
 }
 
 fn resume(name: Option<&str>, console: &Console) -> Result<Reply, ErrorResponse> {
@@ -137,9 +147,15 @@ fn resume(name: Option<&str>, console: &Console) -> Result<Reply, ErrorResponse>
 
 fn reconnect(name: Option<&str>, pools: &Pools) -> Result<Reply, ErrorResponse> {
     let database = known(pools, "reconnect", name)?;
-    info!(database = name.unwrap_or("*"), "servers are replaced as they come back");
+    info!(
+        database = name.unwrap_or("*"),
+        "servers are replaced as they come back"
+    );
     for pool in pools.all() {
-        if database.as_ref().is_none_or(|name| name == pool.database_name()) {
+        if database
+            .as_ref()
+            .is_none_or(|name| name == pool.database_name())
+        {
             pool.reconnect();
         }
     }
@@ -152,7 +168,11 @@ async fn kill(name: Option<&str>, console: &Console) -> Result<Reply, ErrorRespo
     not_paused(pools)?;
     let databases = match known(pools, "kill", name)? {
         Some(database) => vec![database],
-        None => pools.all().iter().map(|pool| pool.database_name().clone()).collect(),
+        None => pools
+            .all()
+            .iter()
+            .map(|pool| pool.database_name().clone())
+            .collect(),
     };
     warn!(database = name.unwrap_or("*"), "killed");
     for database in &databases {
@@ -163,7 +183,9 @@ async fn kill(name: Option<&str>, console: &Console) -> Result<Reply, ErrorRespo
 }
 
 async fn kill_client(id: &str, console: &Console) -> Result<Reply, ErrorResponse> {
-    let id = id.parse().map_err(|_| error("invalid client pointer supplied"))?;
+    let id = id
+        .parse()
+        .map_err(|_| error("invalid client pointer supplied"))?;
     if !console.control.kill_client(id).await {
         return Err(error("client not found"));
     }
@@ -183,7 +205,11 @@ async fn reload(console: &Console) -> Result<Reply, ErrorResponse> {
 }
 
 fn not_paused(pools: &Pools) -> Result<(), ErrorResponse> {
-    if pools.is_paused(None) { Err(error("already suspended/paused")) } else { Ok(()) }
+    if pools.is_paused(None) {
+        Err(error("already suspended/paused"))
+    } else {
+        Ok(())
+    }
 }
 
 /// The database to do something with, if one is named; it must be there, and not the console.

@@ -158,7 +158,8 @@ impl Parameter {
             Self::StandardConformingStrings,
             Self::TimeZone,
         ];
-        all.into_iter().find(|parameter| parameter.name_and_value().0.eq_ignore_ascii_case(name))
+        all.into_iter()
+            .find(|parameter| parameter.name_and_value().0.eq_ignore_ascii_case(name))
     }
 }
 
@@ -184,7 +185,8 @@ fn is_transaction_end(rest: &[Token]) -> bool {
 
 /// `SET [SESSION | LOCAL] name {= | TO} value` and the SQL standard's other forms.
 fn set(rest: &[Token]) -> Option<Command> {
-    let is = |token: &Token, word: &str| matches!(token, Token::Word(w) if w.eq_ignore_ascii_case(word));
+    let is =
+        |token: &Token, word: &str| matches!(token, Token::Word(w) if w.eq_ignore_ascii_case(word));
     let rest = match rest {
         [scope, more @ ..] if is(scope, "session") || is(scope, "local") => more,
         _ => rest,
@@ -196,11 +198,17 @@ fn set(rest: &[Token]) -> Option<Command> {
         [Token::Word(name) | Token::Quoted(name), by, _, ..]
             if *by == Token::Equals || is(by, "to") =>
         {
-            OF_DRIVERS.iter().any(|known| known.eq_ignore_ascii_case(name))
+            OF_DRIVERS
+                .iter()
+                .any(|known| known.eq_ignore_ascii_case(name))
         }
         _ => return None,
     };
-    Some(if harmless { Command::IgnoredSet } else { Command::Set })
+    Some(if harmless {
+        Command::IgnoredSet
+    } else {
+        Command::Set
+    })
 }
 
 fn error(message: &str) -> ErrorResponse {

@@ -23,6 +23,8 @@ pub(super) struct Protocol {
     skipping: bool,
     statements: HashMap<Vec<u8>, Command>,
     portals: HashMap<Vec<u8>, Portal>,
+    /// The latest error, until somebody counts it.
+    error: Option<SqlState>,
 }
 
 /// What to do after a message.
@@ -89,6 +91,7 @@ impl Protocol {
             skipping: false,
             statements: HashMap::new(),
             portals: HashMap::new(),
+            error: None,
         }
     }
 
@@ -183,13 +186,21 @@ impl Protocol {
         }
     }
 
+    /// The error that the last message has brought about, once.
+    pub(super) fn take_error(&mut self) -> Option<SqlState> {
+        self.error.take()
+    }
+
     fn query(&mut self, body: &[u8]) -> Result<Step> {
         self.statements.remove(&b""[..]);
         self.portals.clear();
         let mut body = BodyReader::new(body);
         let command = text(body.cstr().map_err(malformed)?).and_then(Command::parse)?;
         self.permit(&command)?;
-        Ok(Step::Run(Run { command, how: How::Query }))
+        Ok(Step::Run(Run {
+            command,
+            how: How::Query,
+        }))
     }
 
     fn parse(&mut self, body: &[u8], out: &mut Vec<u8>) -> Result<Step> {
@@ -200,7 +211,10 @@ impl Protocol {
         let command = Command::parse(text(sql)?)?;
         if !name.is_empty() && self.statements.contains_key(name) {
             let text = format!("prepared statement \"{}\" already exists", shown(name));
-            return Err(ErrorResponse::error(SqlState::DUPLICATE_PREPARED_STATEMENT, text));
+            return Err(ErrorResponse::error(
+                SqlState::DUPLICATE_PREPARED_STATEMENT,
+                text,
+            ));
         }
         let statements = self.statements.len();
         has_room(name, statements, "prepared statements")?;
@@ -233,7 +247,11 @@ impl Protocol {
             return Err(ErrorResponse::error(SqlState::DUPLICATE_CURSOR, text));
         }
         has_room(bind.portal, self.portals.len(), "portals")?;
-        let portal = Portal { command, formats, progress: Progress::Bound };
+        let portal = Portal {
+            command,
+            formats,
+            progress: Progress::Bound,
+        };
         self.portals.insert(bind.portal.to_vec(), portal);
         backend::put_bare(out, backend::Tag::BindComplete);
         Ok(Step::Answered)
@@ -260,13 +278,19 @@ impl Protocol {
         let name = body.cstr().map_err(malformed)?;
         let max_rows = body.int32().map_err(malformed)?;
         // None, and a negative number as well, is "no limit".
-        let max_rows = usize::try_from(max_rows).ok().filter(|rows| *rows > 0).unwrap_or(usize::MAX);
+        let max_rows = usize::try_from(max_rows)
+            .ok()
+            .filter(|rows| *rows > 0)
+            .unwrap_or(usize::MAX);
         let portal = self.portal(name)?;
         match portal.progress {
             Progress::Bound => {
                 let command = portal.command.clone();
                 self.permit(&command)?;
-                let how = How::Execute { portal: name.to_vec(), max_rows };
+                let how = How::Execute {
+                    portal: name.to_vec(),
+                    max_rows,
+                };
                 return Ok(Step::Run(Run { command, how }));
             }
             Progress::Finished => {
@@ -293,8 +317,12 @@ impl Protocol {
 
     /// Sends the next rows of a portal: all, or as many as were asked for.
     fn put_rows(&mut self, name: &[u8], max_rows: usize, out: &mut Vec<u8>) {
-        let Some(portal) = self.portals.get_mut(name) else { return };
-        let Progress::Rows { table, next } = &mut portal.progress else { return };
+        let Some(portal) = self.portals.get_mut(name) else {
+            return;
+        };
+        let Progress::Rows { table, next } = &mut portal.progress else {
+            return;
+        };
         let rest = &table.rows[*next..];
         let rows = &rest[..max_rows.min(rest.len())];
         for row in rows {
@@ -373,6 +401,7 @@ impl Protocol {
 
     fn fail(&mut self, error: &ErrorResponse, out: &mut Vec<u8>) {
         error.put(out);
+        self.error = Some(error.code);
         if self.transaction == TransactionStatus::InTransaction {
             self.transaction = TransactionStatus::Failed;
         }
@@ -405,7 +434,12 @@ impl<'a> Bind<'a> {
             }
         }
         let formats = int16s(&mut body)?;
-        Ok(Self { portal, statement, parameters, formats })
+        Ok(Self {
+            portal,
+            statement,
+            parameters,
+            formats,
+        })
     }
 }
 
@@ -422,7 +456,11 @@ fn target(body: &[u8]) -> Result<(u8, &[u8])> {
     let mut body = BodyReader::new(body);
     let kind = body.byte().map_err(malformed)?;
     let name = body.cstr().map_err(malformed)?;
-    if matches!(kind, b'S' | b'P') { Ok((kind, name)) } else { Err(malformed(FramingError::Body)) }
+    if matches!(kind, b'S' | b'P') {
+        Ok((kind, name))
+    } else {
+        Err(malformed(FramingError::Body))
+    }
 }
 
 fn put_description(columns: Option<&'static [Column]>, formats: &Formats, out: &mut Vec<u8>) {
@@ -442,7 +480,10 @@ fn has_room(name: &[u8], len: usize, what: &str) -> Result<()> {
     if len < MAX_PREPARED || name.is_empty() {
         return Ok(());
     }
-    Err(ErrorResponse::error(SqlState::PROGRAM_LIMIT_EXCEEDED, format!("too many {what}")))
+    Err(ErrorResponse::error(
+        SqlState::PROGRAM_LIMIT_EXCEEDED,
+        format!("too many {what}"),
+    ))
 }
 
 fn text(bytes: &[u8]) -> Result<&str> {

@@ -39,7 +39,10 @@ impl Role {
         if self >= command.required_role() {
             return Ok(());
         }
-        Err(ErrorResponse::error(SqlState::PROTOCOL_VIOLATION, "admin access needed"))
+        Err(ErrorResponse::error(
+            SqlState::PROTOCOL_VIOLATION,
+            "admin access needed",
+        ))
     }
 }
 
@@ -87,15 +90,43 @@ mod tests {
     #[test]
     fn a_viewer_may_look_and_an_admin_may_do_everything() {
         let for_all = [
-            "", "BEGIN", "COMMIT", "ROLLBACK", "SELECT 1", "SET timezone = 'UTC'", "SHOW timezone",
-            "SHOW HELP", "SHOW VERSION", "SHOW POOLS", "SHOW CLIENTS", "SHOW SERVERS",
-            "SHOW DATABASES", "SHOW STATS", "SHOW STATS_TOTALS", "SHOW STATS_AVERAGES",
-            "SHOW TOTALS", "SHOW LISTS", "SHOW USERS", "SHOW CONFIG", "SHOW STATE",
+            "",
+            "BEGIN",
+            "COMMIT",
+            "ROLLBACK",
+            "SELECT 1",
+            "SET timezone = 'UTC'",
+            "SHOW timezone",
+            "SHOW HELP",
+            "SHOW VERSION",
+            "SHOW POOLS",
+            "SHOW CLIENTS",
+            "SHOW SERVERS",
+            "SHOW DATABASES",
+            "SHOW STATS",
+            "SHOW STATS_TOTALS",
+            "SHOW STATS_AVERAGES",
+            "SHOW TOTALS",
+            "SHOW LISTS",
+            "SHOW USERS",
+            "SHOW CONFIG",
+            "SHOW STATE",
         ];
         let for_admins = [
-            "KILL", "KILL shop", "KILL_CLIENT 1", "PAUSE", "PAUSE shop", "RECONNECT", "RECONNECT shop",
-            "RELOAD", "RESUME", "RESUME shop", "SET pool_mode = session", "SHUTDOWN",
-            "SHUTDOWN WAIT_FOR_SERVERS", "SHUTDOWN WAIT_FOR_CLIENTS",
+            "KILL",
+            "KILL shop",
+            "KILL_CLIENT 1",
+            "PAUSE",
+            "PAUSE shop",
+            "RECONNECT",
+            "RECONNECT shop",
+            "RELOAD",
+            "RESUME",
+            "RESUME shop",
+            "SET pool_mode = session",
+            "SHUTDOWN",
+            "SHUTDOWN WAIT_FOR_SERVERS",
+            "SHUTDOWN WAIT_FOR_CLIENTS",
         ];
         for text in for_all {
             let command = Command::parse(text).unwrap();
@@ -105,7 +136,11 @@ mod tests {
         for text in for_admins {
             let command = Command::parse(text).unwrap();
             let refused = Role::Viewer.permits(&command).unwrap_err();
-            assert_eq!(refused.to_string(), "ERROR 08P01: admin access needed", "{text}");
+            assert_eq!(
+                refused.to_string(),
+                "ERROR 08P01: admin access needed",
+                "{text}"
+            );
             assert!(Role::Admin.permits(&command).is_ok(), "{text}");
         }
     }

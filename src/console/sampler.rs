@@ -27,8 +27,14 @@ struct Sample {
 impl Sampler {
     /// Begins at zero, as the counters do.
     pub(super) fn new(now: Instant) -> Self {
-        let start = Sample { at: now, totals: BTreeMap::new() };
-        Self(Mutex::new(Samples { older: start.clone(), newer: start }))
+        let start = Sample {
+            at: now,
+            totals: BTreeMap::new(),
+        };
+        Self(Mutex::new(Samples {
+            older: start.clone(),
+            newer: start,
+        }))
     }
 
     /// Takes a sample.
@@ -42,13 +48,20 @@ impl Sampler {
         let samples = self.samples();
         let of = |sample: &Sample| match database {
             Some(name) => sample.totals.get(name).cloned().unwrap_or_default(),
-            None => sample.totals.values().fold(Totals::default(), |mut sum, one| {
-                sum.merge(one);
-                sum
-            }),
+            None => sample
+                .totals
+                .values()
+                .fold(Totals::default(), |mut sum, one| {
+                    sum.merge(one);
+                    sum
+                }),
         };
         let period = samples.newer.at.duration_since(samples.older.at);
-        averages(&figures(&of(&samples.older)), &figures(&of(&samples.newer)), period)
+        averages(
+            &figures(&of(&samples.older)),
+            &figures(&of(&samples.newer)),
+            period,
+        )
     }
 
     fn samples(&self) -> std::sync::MutexGuard<'_, Samples> {

@@ -51,7 +51,12 @@ pub async fn serve(
     let client = seat.client.clone();
     console.count_login();
     welcome(&seat, &mut outbox);
-    let mut line = Line { stream, inbox, outbox, client };
+    let mut line = Line {
+        stream,
+        inbox,
+        outbox,
+        client,
+    };
     let mut protocol = Protocol::new(seat.role);
     let parting = loop {
         line.enter(ClientState::Idle);
@@ -67,7 +72,9 @@ pub async fn serve(
             error.put(line.outbox.buffer());
             // Who is sent away may not be reading.
             let flush = line.outbox.flush(&mut line.stream);
-            tokio::time::timeout(LAST_WORDS, flush).await.unwrap_or(Ok(()))
+            tokio::time::timeout(LAST_WORDS, flush)
+                .await
+                .unwrap_or(Ok(()))
         }
     }
 }
@@ -123,7 +130,10 @@ impl Line {
     ) -> Result<(), Parting> {
         let (tag, body) = self.message().await?;
         self.enter(ClientState::Active);
-        match protocol.receive(tag, &body, self.outbox.buffer()).map_err(Parting::Told)? {
+        match protocol
+            .receive(tag, &body, self.outbox.buffer())
+            .map_err(Parting::Told)?
+        {
             Step::Answered => {}
             Step::Leave => return Err(Parting::Left),
             Step::Run(run) => {
@@ -131,14 +141,18 @@ impl Line {
                 let reply = act(&run.command, console, self).await?;
                 console.count_command(began.elapsed());
                 debug!(user = %self.user(), command = run.command.word(), "console command");
-                if let Err(error) = &reply {
-                    seat.worker.logins.error(error.code);
-                }
                 protocol.executed(run, reply, self.outbox.buffer());
             }
         }
+        if let Some(code) = protocol.take_error() {
+            seat.worker.logins.error(code);
+        }
         // Small answers to a pipeline go out together; who does not read gets no more.
-        if self.outbox.len() > MAX_UNSENT { self.flush().await } else { Ok(()) }
+        if self.outbox.len() > MAX_UNSENT {
+            self.flush().await
+        } else {
+            Ok(())
+        }
     }
 
     /// The next message; what waits to be sent is sent before it is waited for.
@@ -149,7 +163,10 @@ impl Line {
             if let Some(head) = Head::<Frontend>::parse(unread).map_err(broken)? {
                 let len = head.body_len();
                 if len > MAX_MESSAGE {
-                    return Err(broken(FramingError::TooLong { len, limit: MAX_MESSAGE }));
+                    return Err(broken(FramingError::TooLong {
+                        len,
+                        limit: MAX_MESSAGE,
+                    }));
                 }
                 want = head.message_len();
                 if let Some(body) = unread.get(Head::<Frontend>::LEN..want) {
@@ -183,7 +200,12 @@ impl Line {
 
     /// Waits until the client hangs up, is ended, or cancels. Cancel safe.
     pub(super) async fn interruption(&mut self) -> Interruption {
-        let Self { stream, inbox, client, .. } = self;
+        let Self {
+            stream,
+            inbox,
+            client,
+            ..
+        } = self;
         poll_fn(|cx| {
             match client.take_signal() {
                 Signal::CancelWait => return Poll::Ready(Interruption::Cancel),
@@ -232,13 +254,19 @@ fn ended(client: &Client, cx: &mut Context<'_>) -> Option<Parting> {
 }
 
 fn broken(error: FramingError) -> Parting {
-    Parting::Told(ErrorResponse::fatal(SqlState::PROTOCOL_VIOLATION, error.to_string()))
+    Parting::Told(ErrorResponse::fatal(
+        SqlState::PROTOCOL_VIOLATION,
+        error.to_string(),
+    ))
 }
 
 /// The version begins with one of PostgreSQL's, because drivers and psql read it as such: with
 /// 15 none of them takes the console for something it cannot speak to.
 const PARAMETERS: [(&str, &str); 8] = [
-    ("server_version", concat!("15.0 (pgwarden ", env!("CARGO_PKG_VERSION"), ")")),
+    (
+        "server_version",
+        concat!("15.0 (pgwarden ", env!("CARGO_PKG_VERSION"), ")"),
+    ),
     ("client_encoding", "UTF8"),
     ("server_encoding", "UTF8"),
     ("DateStyle", "ISO"),

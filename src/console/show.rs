@@ -10,10 +10,10 @@ pub(super) mod stats;
 use std::sync::Arc;
 
 use crate::auth::names::{DatabaseName, UserName};
+use crate::console::Console;
 use crate::console::command::{Command, Parameter};
 use crate::console::control::{ClientRow, Control};
 use crate::console::table::{Column, Table, Value};
-use crate::console::Console;
 use crate::pool::Pool;
 use crate::pool::settings::DatabaseSettings;
 
@@ -119,7 +119,10 @@ impl Show {
             Self::Users => databases::users(&view),
             Self::Version => config::version(),
         };
-        Table { columns: self.columns().unwrap_or_default(), rows }
+        Table {
+            columns: self.columns().unwrap_or_default(),
+            rows,
+        }
     }
 }
 
@@ -148,20 +151,30 @@ pub(super) fn columns(command: &Command) -> Option<&'static [Column]> {
 /// SHOW of a parameter that PostgreSQL has.
 pub(super) fn parameter(parameter: Parameter) -> Table {
     let (_, value) = parameter.name_and_value();
-    Table { columns: parameter_columns(parameter), rows: vec![vec![value.into()]] }
+    Table {
+        columns: parameter_columns(parameter),
+        rows: vec![vec![value.into()]],
+    }
 }
 
 /// `SELECT 1`.
 pub(super) fn one() -> Table {
-    Table { columns: ONE, rows: vec![vec![Value::Int4(1)]] }
+    Table {
+        columns: ONE,
+        rows: vec![vec![Value::Int4(1)]],
+    }
 }
 
 fn parameter_columns(parameter: Parameter) -> &'static [Column] {
     match parameter {
         Parameter::ClientEncoding => const { &[Column::text("client_encoding")] },
         Parameter::DateStyle => const { &[Column::text("DateStyle")] },
-        Parameter::DefaultTransactionIsolation => const { &[Column::text("default_transaction_isolation")] },
-        Parameter::StandardConformingStrings => const { &[Column::text("standard_conforming_strings")] },
+        Parameter::DefaultTransactionIsolation => {
+            const { &[Column::text("default_transaction_isolation")] }
+        }
+        Parameter::StandardConformingStrings => {
+            const { &[Column::text("standard_conforming_strings")] }
+        }
         Parameter::TimeZone => const { &[Column::text("TimeZone")] },
     }
 }
@@ -179,15 +192,22 @@ impl<'a> View<'a> {
     async fn of(console: &'a Console) -> Self {
         let control = &*console.control;
         let mut clients = control.clients().await;
-        clients.sort_by(|a, b| {
-            (&a.database, &a.user, a.id).cmp(&(&b.database, &b.user, b.id))
-        });
+        clients.sort_by(|a, b| (&a.database, &a.user, a.id).cmp(&(&b.database, &b.user, b.id)));
         let pools = control.pools();
-        Self { console, control, clients, pools: pools.all(), databases: pools.databases() }
+        Self {
+            console,
+            control,
+            clients,
+            pools: pools.all(),
+            databases: pools.databases(),
+        }
     }
 
     fn database(&self, name: &str) -> Option<&DatabaseSettings> {
-        self.databases.iter().find(|database| database.name.as_str() == name).map(AsRef::as_ref)
+        self.databases
+            .iter()
+            .find(|database| database.name.as_str() == name)
+            .map(AsRef::as_ref)
     }
 
     /// Servers of a database, those being opened included.

@@ -66,17 +66,26 @@ pub struct Formats(Vec<Format>);
 impl Column {
     /// A column of integers that are small.
     pub const fn int4(name: &'static str) -> Self {
-        Self { name, kind: Kind::Int4 }
+        Self {
+            name,
+            kind: Kind::Int4,
+        }
     }
 
     /// A column of counts that may be large.
     pub const fn numeric(name: &'static str) -> Self {
-        Self { name, kind: Kind::Numeric }
+        Self {
+            name,
+            kind: Kind::Numeric,
+        }
     }
 
     /// A column of text.
     pub const fn text(name: &'static str) -> Self {
-        Self { name, kind: Kind::Text }
+        Self {
+            name,
+            kind: Kind::Text,
+        }
     }
 }
 
@@ -169,7 +178,12 @@ pub fn put_columns(out: &mut Vec<u8>, columns: &[Column], formats: &Formats) {
         .map(|(at, column)| {
             let (type_oid, type_len) = column.kind.oid_and_len();
             let binary = formats.of(at) == Format::Binary;
-            backend::Column { name: column.name, type_oid, type_len, binary }
+            backend::Column {
+                name: column.name,
+                type_oid,
+                type_len,
+                binary,
+            }
         })
         .collect();
     backend::put_row_description(out, &columns);
@@ -177,8 +191,11 @@ pub fn put_columns(out: &mut Vec<u8>, columns: &[Column], formats: &Formats) {
 
 /// Appends a DataRow.
 pub fn put_row(out: &mut Vec<u8>, row: &[Value], formats: &Formats) {
-    let values: Vec<_> =
-        row.iter().enumerate().map(|(at, value)| value.encode(formats.of(at))).collect();
+    let values: Vec<_> = row
+        .iter()
+        .enumerate()
+        .map(|(at, value)| value.encode(formats.of(at)))
+        .collect();
     backend::put_data_row(out, values.iter().map(Option::as_deref));
 }
 
@@ -208,7 +225,10 @@ mod tests {
 
     fn words(n: u64) -> Vec<i16> {
         let bytes = Value::Numeric(n).encode(Format::Binary).unwrap();
-        bytes.chunks(2).map(|pair| i16::from_be_bytes([pair[0], pair[1]])).collect()
+        bytes
+            .chunks(2)
+            .map(|pair| i16::from_be_bytes([pair[0], pair[1]]))
+            .collect()
     }
 
     #[test]
@@ -233,7 +253,10 @@ mod tests {
     #[test]
     fn a_count_that_does_not_fit_is_the_largest_that_does() {
         assert_eq!(Value::int4(usize::MAX), Value::Int4(i32::MAX));
-        assert_eq!(Value::Int8(-2).encode(Format::Binary).unwrap(), (-2_i64).to_be_bytes());
+        assert_eq!(
+            Value::Int8(-2).encode(Format::Binary).unwrap(),
+            (-2_i64).to_be_bytes()
+        );
         assert_eq!(Value::Int8(-2).encode(Format::Text).unwrap(), b"-2");
     }
 }

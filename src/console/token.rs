@@ -34,10 +34,18 @@ pub(super) fn tokens(text: &str) -> Option<Vec<Token>> {
             rest = after;
         } else if first == '"' || first == '\'' {
             let (text, after) = quoted(&rest[1..], first)?;
-            tokens.push(if first == '"' { Token::Quoted(text) } else { Token::String(text) });
+            tokens.push(if first == '"' {
+                Token::Quoted(text)
+            } else {
+                Token::String(text)
+            });
             rest = after;
         } else {
-            tokens.push(if first == '=' { Token::Equals } else { Token::Symbol(first) });
+            tokens.push(if first == '=' {
+                Token::Equals
+            } else {
+                Token::Symbol(first)
+            });
             rest = &rest[first.len_utf8()..];
         }
     }
@@ -79,10 +87,18 @@ mod tests {
 
     #[test]
     fn a_command_falls_into_words() {
-        assert_eq!(tokens(" show\n Pools ; ;\n").unwrap(), [word("show"), word("Pools")]);
+        assert_eq!(
+            tokens(" show\n Pools ; ;\n").unwrap(),
+            [word("show"), word("Pools")]
+        );
         assert_eq!(
             tokens("SET a='it''s'").unwrap(),
-            [word("SET"), word("a"), Token::Equals, Token::String("it's".into())]
+            [
+                word("SET"),
+                word("a"),
+                Token::Equals,
+                Token::String("it's".into())
+            ]
         );
         assert_eq!(
             tokens("PAUSE \"my-\"\"db\"").unwrap(),
@@ -93,7 +109,10 @@ mod tests {
     #[test]
     fn comments_are_nothing() {
         assert_eq!(tokens("-- ping").unwrap(), []);
-        assert_eq!(tokens("/* a */ SHOW -- b\n lists; -- c").unwrap(), [word("SHOW"), word("lists")]);
+        assert_eq!(
+            tokens("/* a */ SHOW -- b\n lists; -- c").unwrap(),
+            [word("SHOW"), word("lists")]
+        );
     }
 
     #[test]

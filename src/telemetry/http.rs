@@ -33,7 +33,9 @@ pub async fn serve(
     let mut connections = JoinSet::new();
     loop {
         // The semaphore is never closed.
-        let Ok(place) = places.clone().acquire_owned().await else { return Ok(()) };
+        let Ok(place) = places.clone().acquire_owned().await else {
+            return Ok(());
+        };
         let stream = match listener.accept().await {
             Ok((stream, _)) => stream,
             Err(error) => {
@@ -84,8 +86,13 @@ async fn answer(
         return plain(StatusCode::NOT_FOUND, "not found\n".into());
     }
     if !matches!(*request.method(), Method::GET | Method::HEAD) {
-        let mut refused = plain(StatusCode::METHOD_NOT_ALLOWED, "method not allowed\n".into());
-        refused.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
+        let mut refused = plain(
+            StatusCode::METHOD_NOT_ALLOWED,
+            "method not allowed\n".into(),
+        );
+        refused
+            .headers_mut()
+            .insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
         return refused;
     }
     if path == "/healthz" {
@@ -96,7 +103,9 @@ async fn answer(
         };
     }
     let mut found = plain(StatusCode::OK, metrics.render(control).await);
-    found.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(EXPOSITION));
+    found
+        .headers_mut()
+        .insert(CONTENT_TYPE, HeaderValue::from_static(EXPOSITION));
     found
 }
 
@@ -148,7 +157,10 @@ mod tests {
     async fn metrics_are_text_that_prometheus_reads() {
         let answer = ask(&request("GET", "/metrics")).await;
         assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
-        assert!(answer.contains("content-type: text/plain; version=0.0.4"), "{answer}");
+        assert!(
+            answer.contains("content-type: text/plain; version=0.0.4"),
+            "{answer}"
+        );
     }
 
     #[tokio::test]

@@ -44,7 +44,9 @@ impl LogLevel {
     /// The level is unknown.
     pub fn reload(&self, settings: &TelemetrySettings) -> Result<(), LogError> {
         let level = parse(&settings.log_level)?;
-        self.0.reload(level).map_err(|error| LogError::SetUp(error.to_string()))
+        self.0
+            .reload(level)
+            .map_err(|error| LogError::SetUp(error.to_string()))
     }
 }
 
@@ -55,7 +57,10 @@ where
     W: for<'a> fmt::MakeWriter<'a> + Send + Sync + 'static,
 {
     let (level, handle) = reload::Layer::new(parse(&settings.log_level)?);
-    let lines = fmt::layer().with_writer(writer).with_ansi(false).with_target(false);
+    let lines = fmt::layer()
+        .with_writer(writer)
+        .with_ansi(false)
+        .with_target(false);
     let lines: Lines = match settings.log_format {
         LogFormat::Json => lines.json().flatten_event(true).with_filter(level).boxed(),
         LogFormat::Text => lines.with_filter(level).boxed(),
@@ -120,7 +125,10 @@ mod tests {
         with_default(log, || tracing::info!(database = "shop", "login denied"));
         let text = written.text();
         assert_eq!(text.lines().count(), 1);
-        assert!(text.ends_with("INFO login denied database=\"shop\"\n"), "{text}");
+        assert!(
+            text.ends_with("INFO login denied database=\"shop\"\n"),
+            "{text}"
+        );
     }
 
     #[test]
@@ -138,15 +146,22 @@ mod tests {
         let (written, level, log) = log(LogFormat::Text, "warn");
         with_default(log, || {
             tracing::info!("unheard");
-            let debug =
-                TelemetrySettings { log_level: "debug".into(), ..TelemetrySettings::default() };
+            let debug = TelemetrySettings {
+                log_level: "debug".into(),
+                ..TelemetrySettings::default()
+            };
             level.reload(&debug).unwrap();
             tracing::debug!("heard");
-            let wrong =
-                TelemetrySettings { log_level: "loud".into(), ..TelemetrySettings::default() };
+            let wrong = TelemetrySettings {
+                log_level: "loud".into(),
+                ..TelemetrySettings::default()
+            };
             assert!(matches!(level.reload(&wrong), Err(LogError::Level(_))));
         });
         let text = written.text();
-        assert!(text.contains("heard") && !text.contains("unheard"), "{text}");
+        assert!(
+            text.contains("heard") && !text.contains("unheard"),
+            "{text}"
+        );
     }
 }

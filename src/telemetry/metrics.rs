@@ -53,7 +53,13 @@ impl Metrics {
             .idle_timeout(MetricKindMask::ALL, Some(FORGET_AFTER))
             .build_recorder();
         let exporter = recorder.handle();
-        (recorder, Self { exporter, mirror: Mutex::default() })
+        (
+            recorder,
+            Self {
+                exporter,
+                mirror: Mutex::default(),
+            },
+        )
     }
 
     /// All metrics at the moment, in Prometheus' text format.
@@ -83,30 +89,105 @@ fn describe() {
 const GAUGES: [(&str, &str); 7] = [
     ("pgwarden_build_info", "Always 1; the version is a label."),
     ("pgwarden_clients", "Clients by database, user and state."),
-    ("pgwarden_clients_maxwait_seconds", "For how long the client that has waited longest for a server has waited."),
-    ("pgwarden_clients_waiting", "Clients that wait for a server."),
-    ("pgwarden_pool_paused", "1 where no servers are lent because of PAUSE or KILL."),
-    ("pgwarden_pool_size", "Most servers that a pool may have, its reserve not included."),
-    ("pgwarden_servers", "Server connections by database, server user and state."),
+    (
+        "pgwarden_clients_maxwait_seconds",
+        "For how long the client that has waited longest for a server has waited.",
+    ),
+    (
+        "pgwarden_clients_waiting",
+        "Clients that wait for a server.",
+    ),
+    (
+        "pgwarden_pool_paused",
+        "1 where no servers are lent because of PAUSE or KILL.",
+    ),
+    (
+        "pgwarden_pool_size",
+        "Most servers that a pool may have, its reserve not included.",
+    ),
+    (
+        "pgwarden_servers",
+        "Server connections by database, server user and state.",
+    ),
 ];
 
 const COUNTERS: [(&str, Unit, &str); 17] = [
-    ("pgwarden_bytes_received_total", Unit::Bytes, "Bytes from clients."),
-    ("pgwarden_bytes_sent_total", Unit::Bytes, "Bytes to clients."),
-    ("pgwarden_cancel_requests_total", Unit::Count, "Cancel requests received."),
-    ("pgwarden_cancels_total", Unit::Count, "Cancel requests passed on to a server."),
-    ("pgwarden_client_binds_total", Unit::Count, "Bind messages from clients."),
-    ("pgwarden_client_logins_total", Unit::Count, "Logins of clients to a database."),
-    ("pgwarden_client_parses_total", Unit::Count, "Parse messages from clients."),
-    ("pgwarden_connections_total", Unit::Count, "Connections accepted."),
-    ("pgwarden_errors_total", Unit::Count, "Errors sent to clients, the servers' as well as our own, by SQLSTATE."),
+    (
+        "pgwarden_bytes_received_total",
+        Unit::Bytes,
+        "Bytes from clients.",
+    ),
+    (
+        "pgwarden_bytes_sent_total",
+        Unit::Bytes,
+        "Bytes to clients.",
+    ),
+    (
+        "pgwarden_cancel_requests_total",
+        Unit::Count,
+        "Cancel requests received.",
+    ),
+    (
+        "pgwarden_cancels_total",
+        Unit::Count,
+        "Cancel requests passed on to a server.",
+    ),
+    (
+        "pgwarden_client_binds_total",
+        Unit::Count,
+        "Bind messages from clients.",
+    ),
+    (
+        "pgwarden_client_logins_total",
+        Unit::Count,
+        "Logins of clients to a database.",
+    ),
+    (
+        "pgwarden_client_parses_total",
+        Unit::Count,
+        "Parse messages from clients.",
+    ),
+    (
+        "pgwarden_connections_total",
+        Unit::Count,
+        "Connections accepted.",
+    ),
+    (
+        "pgwarden_errors_total",
+        Unit::Count,
+        "Errors sent to clients, the servers' as well as our own, by SQLSTATE.",
+    ),
     ("pgwarden_logins_total", Unit::Count, "Logins by outcome."),
-    ("pgwarden_queries_total", Unit::Count, "Queries: a simple query, or what ends with a Sync."),
-    ("pgwarden_server_assignments_total", Unit::Count, "Servers given to a client."),
-    ("pgwarden_server_login_failures_total", Unit::Count, "Servers that could not be opened."),
-    ("pgwarden_server_logins_total", Unit::Count, "Servers opened."),
-    ("pgwarden_server_parses_total", Unit::Count, "Parse messages to servers."),
-    ("pgwarden_server_resets_total", Unit::Count, "Servers cleaned before they were used again."),
+    (
+        "pgwarden_queries_total",
+        Unit::Count,
+        "Queries: a simple query, or what ends with a Sync.",
+    ),
+    (
+        "pgwarden_server_assignments_total",
+        Unit::Count,
+        "Servers given to a client.",
+    ),
+    (
+        "pgwarden_server_login_failures_total",
+        Unit::Count,
+        "Servers that could not be opened.",
+    ),
+    (
+        "pgwarden_server_logins_total",
+        Unit::Count,
+        "Servers opened.",
+    ),
+    (
+        "pgwarden_server_parses_total",
+        Unit::Count,
+        "Parse messages to servers.",
+    ),
+    (
+        "pgwarden_server_resets_total",
+        Unit::Count,
+        "Servers cleaned before they were used again.",
+    ),
     ("pgwarden_transactions_total", Unit::Count, "Transactions."),
 ];
 

@@ -17,13 +17,19 @@ fn keywords_are_known_in_any_case_and_names_are_kept() {
     assert_eq!(parse("SELECT pools"), Command::Show(Show::Pools));
     assert_eq!(parse("pause"), Command::Pause(None));
     assert_eq!(parse("PAUSE Shop;"), Command::Pause(Some("Shop".into())));
-    assert_eq!(parse("PAUSE \"my shop\""), Command::Pause(Some("my shop".into())));
+    assert_eq!(
+        parse("PAUSE \"my shop\""),
+        Command::Pause(Some("my shop".into()))
+    );
     assert_eq!(parse("resume shop"), Command::Resume(Some("shop".into())));
     assert_eq!(parse("Reconnect"), Command::Reconnect(None));
     assert_eq!(parse("kill shop"), Command::Kill(Some("shop".into())));
     assert_eq!(parse("kill_client 17"), Command::KillClient("17".into()));
     assert_eq!(parse("reload"), Command::Reload);
-    assert_eq!(parse("shutdown"), Command::Shutdown(ShutdownMode::Immediate));
+    assert_eq!(
+        parse("shutdown"),
+        Command::Shutdown(ShutdownMode::Immediate)
+    );
     assert_eq!(
         parse("SHUTDOWN wait_for_clients"),
         Command::Shutdown(ShutdownMode::WaitForClients)
@@ -46,10 +52,19 @@ fn what_drivers_send_is_answered() {
     ] {
         assert_eq!(parse(text), Command::IgnoredSet, "{text}");
     }
-    assert_eq!(parse("SHOW client_encoding"), Command::Parameter(Parameter::ClientEncoding));
-    assert_eq!(parse("SHOW TIME ZONE"), Command::Parameter(Parameter::TimeZone));
+    assert_eq!(
+        parse("SHOW client_encoding"),
+        Command::Parameter(Parameter::ClientEncoding)
+    );
+    assert_eq!(
+        parse("SHOW TIME ZONE"),
+        Command::Parameter(Parameter::TimeZone)
+    );
     assert_eq!(parse("SELECT 1"), Command::SelectOne);
-    assert_eq!(parse("BEGIN ISOLATION LEVEL READ COMMITTED"), Command::Begin);
+    assert_eq!(
+        parse("BEGIN ISOLATION LEVEL READ COMMITTED"),
+        Command::Begin
+    );
     assert_eq!(parse("start transaction read only"), Command::Begin);
     assert_eq!(parse("end"), Command::Commit);
     assert_eq!(parse("ROLLBACK WORK"), Command::Rollback);
@@ -57,7 +72,10 @@ fn what_drivers_send_is_answered() {
 
 #[test]
 fn what_is_no_command_is_named_in_the_answer() {
-    assert_eq!(refused("SHOW nothing"), "invalid command 'SHOW nothing', use SHOW HELP;");
+    assert_eq!(
+        refused("SHOW nothing"),
+        "invalid command 'SHOW nothing', use SHOW HELP;"
+    );
     for text in [
         "DROP TABLE ledger",
         "SHOW",
@@ -77,7 +95,10 @@ fn what_is_no_command_is_named_in_the_answer() {
         "SHOW fds",
         "SHOW sockets",
     ] {
-        assert_eq!(refused(text), format!("invalid command '{text}', use SHOW HELP;"));
+        assert_eq!(
+            refused(text),
+            format!("invalid command '{text}', use SHOW HELP;")
+        );
     }
     assert_eq!(refused(&"x".repeat(2000)), "bad arguments");
 }

@@ -20,15 +20,24 @@ pub(crate) struct FakeControl {
     pub(crate) clients: Mutex<Vec<ClientRow>>,
     pub(crate) problems: Mutex<Vec<String>>,
     pub(crate) log: Mutex<Vec<String>>,
+    /// Where the servers of `silent` listen: connections are taken and never answered.
+    silent: std::net::TcpListener,
 }
 
 impl FakeControl {
     /// Databases `shop`, where everybody is `owner`, and `ledger`, where everybody is himself.
+    /// Nothing listens for them.
     pub(crate) fn new() -> Arc<Self> {
-        let owner = ServerCredentials { user: UserName::new("owner"), secret: None };
+        let owner = ServerCredentials {
+            user: UserName::new("owner"),
+            secret: None,
+        };
         let databases = [database("shop", Some(owner)), database("ledger", None)];
         let settings = PoolsSettings {
-            databases: databases.into_iter().map(|d| (d.name.clone(), Arc::new(d))).collect(),
+            databases: databases
+                .into_iter()
+                .map(|d| (d.name.clone(), Arc::new(d)))
+                .collect(),
             ..PoolsSettings::default()
         };
         Arc::new(Self {
@@ -37,6 +46,7 @@ impl FakeControl {
             clients: Mutex::default(),
             problems: Mutex::default(),
             log: Mutex::default(),
+            silent: std::net::TcpListener::bind("127.0.0.1:0").unwrap(),
         })
     }
 
@@ -45,6 +55,20 @@ impl FakeControl {
         let identity = Identity::trusted(UserName::new(user));
         let admission = admit(identity, DatabaseName::new(database));
         self.pools.pool_for(&admission, None, None).unwrap()
+    }
+
+    /// The pool of one more database, whose server never answers.
+    pub(crate) fn silent_pool(&self, name: &str) -> Arc<Pool> {
+        let port = self.silent.local_addr().unwrap().port();
+        let mut silent = database(name, None);
+        silent.address = ServerAddress::Tcp("127.0.0.1".into(), port);
+        let mut databases = self.pools.databases();
+        databases.push(Arc::new(silent));
+        self.pools.reload(PoolsSettings {
+            databases: databases.into_iter().map(|d| (d.name.clone(), d)).collect(),
+            ..PoolsSettings::default()
+        });
+        self.pool(name, "ann")
     }
 
     pub(crate) fn add_client(&self, id: u64, names: (&str, &str), state: &'static str, secs: u64) {
@@ -99,13 +123,20 @@ impl Control for FakeControl {
     }
 
     fn users(&self) -> Vec<UserRow> {
-        vec![UserRow { name: "ann".into(), max_connections: Some(7) }]
+        vec![UserRow {
+            name: "ann".into(),
+            max_connections: Some(7),
+        }]
     }
 
     fn reload(&self) -> Answer<'_, Result<(), Vec<String>>> {
         Box::pin(async {
             let problems = self.problems.lock().unwrap().clone();
-            if problems.is_empty() { Ok(()) } else { Err(problems) }
+            if problems.is_empty() {
+                Ok(())
+            } else {
+                Err(problems)
+            }
         })
     }
 

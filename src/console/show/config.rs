@@ -30,10 +30,14 @@ pub(super) fn settings(view: &View<'_>) -> Vec<Vec<Value>> {
 
 pub(super) fn state(view: &View<'_>) -> Vec<Vec<Value>> {
     let paused = view.control.pools().is_paused(None);
-    [("active", !paused), ("paused", paused), ("suspended", false)]
-        .into_iter()
-        .map(|(key, value)| vec![key.into(), yes_or_no(value)])
-        .collect()
+    [
+        ("active", !paused),
+        ("paused", paused),
+        ("suspended", false),
+    ]
+    .into_iter()
+    .map(|(key, value)| vec![key.into(), yes_or_no(value)])
+    .collect()
 }
 
 pub(super) fn version() -> Vec<Vec<Value>> {
@@ -42,10 +46,17 @@ pub(super) fn version() -> Vec<Vec<Value>> {
 
 /// SHOW HELP: a notice.
 pub(in crate::console) fn help() -> ErrorResponse {
-    let shows: Vec<_> = Show::ALL.iter().map(|show| show.name().to_ascii_uppercase()).collect();
+    let shows: Vec<_> = Show::ALL
+        .iter()
+        .map(|show| show.name().to_ascii_uppercase())
+        .collect();
     let usage = format!("\n\tSHOW {}\n{COMMANDS}", shows.join("|"));
-    ErrorResponse::new(Severity::Notice, SqlState::SUCCESSFUL_COMPLETION, "Console usage")
-        .with_detail(usage)
+    ErrorResponse::new(
+        Severity::Notice,
+        SqlState::SUCCESSFUL_COMPLETION,
+        "Console usage",
+    )
+    .with_detail(usage)
 }
 
 fn yes_or_no(yes: bool) -> Value {

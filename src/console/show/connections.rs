@@ -52,7 +52,9 @@ fn client(client: &ClientRow) -> Vec<Value> {
         "active" | "waiting" => client.in_state,
         _ => Duration::ZERO,
     };
-    let requested = SystemTime::now().checked_sub(client.in_state).unwrap_or(client.connected);
+    let requested = SystemTime::now()
+        .checked_sub(client.in_state)
+        .unwrap_or(client.connected);
     let (addr, port) = host_and_port(&client.address);
     let (local_addr, local_port) = host_and_port(&client.local_address);
     vec![
@@ -96,7 +98,9 @@ fn server(pool: &Pool, server: &ServerInfo) -> Vec<Value> {
     let (mut addr, mut port) = host_and_port(&server.addresses.0);
     if let ServerAddress::Unix(path) = &pool.database().address {
         // `.s.PGSQL.5432`
-        let number = path.extension().and_then(|port| port.to_str()?.parse().ok());
+        let number = path
+            .extension()
+            .and_then(|port| port.to_str()?.parse().ok());
         (addr, port) = ("unix".into(), Value::Int4(number.unwrap_or_default()));
     }
     let (local_addr, local_port) = host_and_port(&server.addresses.1);
@@ -132,13 +136,21 @@ fn server(pool: &Pool, server: &ServerInfo) -> Vec<Value> {
 }
 
 fn name(name: &str, unknown: &'static str) -> Value {
-    if name.is_empty() { unknown.into() } else { name.into() }
+    if name.is_empty() {
+        unknown.into()
+    } else {
+        name.into()
+    }
 }
 
 /// PgBouncer prints addresses in memory here, which only serve to tell which client has which
 /// server; ours are the numbers under `id`, which serve as well.
 fn pointer(id: u64) -> Value {
-    if id == 0 { "".into() } else { Value::text(format!("{id:#x}")) }
+    if id == 0 {
+        "".into()
+    } else {
+        Value::text(format!("{id:#x}"))
+    }
 }
 
 /// The parts of `127.0.0.1:5432` or `[::1]:5432`; what is empty is a Unix socket.
@@ -154,7 +166,10 @@ fn host_and_port(address: &str) -> (Value, Value) {
 
 /// `2026-01-31 23:59:59 UTC`
 fn timestamp(at: SystemTime) -> String {
-    let since = at.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
+    let since = at
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .unwrap_or_default()
+        .as_secs();
     let (days, second) = (since / 86_400, since % 86_400);
     // Howard Hinnant's civil_from_days, for days after 1970: eras of 400 years from 1 March 0000.
     let days = days + 719_468;
@@ -164,7 +179,11 @@ fn timestamp(at: SystemTime) -> String {
     let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
     let from_march = (5 * day_of_year + 2) / 153;
     let day = day_of_year - (153 * from_march + 2) / 5 + 1;
-    let month = if from_march < 10 { from_march + 3 } else { from_march - 9 };
+    let month = if from_march < 10 {
+        from_march + 3
+    } else {
+        from_march - 9
+    };
     let year = era * 400 + year_of_era + u64::from(month <= 2);
     let (hour, minute, second) = (second / 3_600, second / 60 % 60, second % 60);
     format!("{year:04}-{month:02}-{day:02} {hour:02}:{minute:02}:{second:02} UTC")
@@ -186,8 +205,14 @@ mod tests {
 
     #[test]
     fn an_address_falls_into_host_and_port() {
-        assert_eq!(host_and_port("127.0.0.1:80"), ("127.0.0.1".into(), Value::Int4(80)));
-        assert_eq!(host_and_port("[::1]:6432"), ("::1".into(), Value::Int4(6432)));
+        assert_eq!(
+            host_and_port("127.0.0.1:80"),
+            ("127.0.0.1".into(), Value::Int4(80))
+        );
+        assert_eq!(
+            host_and_port("[::1]:6432"),
+            ("::1".into(), Value::Int4(6432))
+        );
         assert_eq!(host_and_port(""), ("unix".into(), Value::Int4(0)));
     }
 }

@@ -43,8 +43,11 @@ pub(super) const USERS: &[Column] = &[
 pub(super) const LISTS: &[Column] = &[Column::text("list"), Column::int4("items")];
 
 pub(super) fn databases(view: &View<'_>) -> Vec<Vec<Value>> {
-    let mut rows: Vec<_> =
-        view.databases.iter().map(|of| (of.name.as_str(), database(view, of))).collect();
+    let mut rows: Vec<_> = view
+        .databases
+        .iter()
+        .map(|of| (of.name.as_str(), database(view, of)))
+        .collect();
     rows.push((NAMES[0], console(view)));
     rows.sort_by_key(|(name, _)| *name);
     rows.into_iter().map(|(_, row)| row).collect()
@@ -54,19 +57,26 @@ fn database(view: &View<'_>, of: &DatabaseSettings) -> Vec<Value> {
     let (host, port) = match &of.address {
         ServerAddress::Tcp(host, port) => (host.clone(), i32::from(*port)),
         ServerAddress::Unix(path) => {
-            let port = path.extension().and_then(|port| port.to_str()?.parse().ok());
+            let port = path
+                .extension()
+                .and_then(|port| port.to_str()?.parse().ok());
             let folder = path.parent().unwrap_or(path);
             (folder.display().to_string(), port.unwrap_or_default())
         }
     };
-    let clients = view.clients.iter().filter(|client| client.database == of.name.as_str());
+    let clients = view
+        .clients
+        .iter()
+        .filter(|client| client.database == of.name.as_str());
     let paused = view.control.pools().is_paused(Some(&of.name));
     vec![
         of.name.as_str().into(),
         Value::text(host),
         Value::Int4(port),
         of.dbname.as_str().into(),
-        of.server.as_ref().map_or(Value::Null, |server| server.user.as_str().into()),
+        of.server
+            .as_ref()
+            .map_or(Value::Null, |server| server.user.as_str().into()),
         Value::int4(of.pool.size),
         Value::int4(of.pool.min_size),
         Value::int4(of.pool.reserve_size),
@@ -84,7 +94,10 @@ fn database(view: &View<'_>, of: &DatabaseSettings) -> Vec<Value> {
 
 /// The console's own row. It has no servers, so what bounds them says nothing.
 fn console(view: &View<'_>) -> Vec<Value> {
-    let clients = view.clients.iter().filter(|client| is_console(&client.database));
+    let clients = view
+        .clients
+        .iter()
+        .filter(|client| is_console(&client.database));
     vec![
         NAMES[0].into(),
         Value::Null,
@@ -108,8 +121,12 @@ fn console(view: &View<'_>) -> Vec<Value> {
 
 /// Users by name, with their limit of servers: those of the users file and those of pools.
 fn known_users(view: &View<'_>) -> BTreeMap<String, Option<usize>> {
-    let mut users: BTreeMap<_, _> =
-        view.control.users().into_iter().map(|user| (user.name, user.max_connections)).collect();
+    let mut users: BTreeMap<_, _> = view
+        .control
+        .users()
+        .into_iter()
+        .map(|user| (user.name, user.max_connections))
+        .collect();
     for pool in &view.pools {
         users.entry(pool.user().to_string()).or_default();
     }
@@ -135,9 +152,16 @@ pub(super) fn users(view: &View<'_>) -> Vec<Vec<Value>> {
 }
 
 pub(super) fn lists(view: &View<'_>) -> Vec<Vec<Value>> {
-    let login = view.clients.iter().filter(|client| client.state == "login").count();
+    let login = view
+        .clients
+        .iter()
+        .filter(|client| client.state == "login")
+        .count();
     let servers: Vec<_> = view.pools.iter().flat_map(|pool| pool.servers()).collect();
-    let idle = servers.iter().filter(|server| server.state() == ServerState::Idle).count();
+    let idle = servers
+        .iter()
+        .filter(|server| server.state() == ServerState::Idle)
+        .count();
     [
         ("databases", view.databases.len() + 1),
         ("users", known_users(view).len()),

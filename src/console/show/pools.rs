@@ -49,7 +49,11 @@ pub(super) fn rows(view: &View<'_>) -> Vec<Vec<Value>> {
     for pool in &view.pools {
         let key = (pool.database_name().as_str(), pool.user().as_str());
         let row = rows.entry(key).or_default();
-        if !pool.database().startup_parameters.contains_key("replication") {
+        if !pool
+            .database()
+            .startup_parameters
+            .contains_key("replication")
+        {
             row.mode = Some(pool.settings().mode);
         }
         row.sv_login += pool.logins();

@@ -115,7 +115,10 @@ pub(in crate::console) fn totals(pools: &[Arc<Pool>], own: &Totals) -> BTreeMap<
     totals.entry(NAMES[0].to_owned()).or_default().merge(own);
     for pool in pools {
         let database = pool.database_name().as_str().to_owned();
-        totals.entry(database).or_default().merge(&pool.stats().total());
+        totals
+            .entry(database)
+            .or_default()
+            .merge(&pool.stats().total());
     }
     totals
 }
@@ -128,13 +131,18 @@ pub(super) fn stats(view: &View<'_>) -> Vec<Vec<Value>> {
     let row = |(database, totals): (String, Totals)| {
         let averages = view.console.sampler.averages(Some(&database));
         let figures = figures(&totals).into_iter().chain(averages);
-        std::iter::once(Value::text(database)).chain(figures.map(Value::Numeric)).collect()
+        std::iter::once(Value::text(database))
+            .chain(figures.map(Value::Numeric))
+            .collect()
     };
     of_view(view).into_iter().map(row).collect()
 }
 
 pub(super) fn per_database(view: &View<'_>) -> Vec<Vec<Value>> {
-    of_view(view).into_iter().map(|(database, totals)| row(database, figures(&totals))).collect()
+    of_view(view)
+        .into_iter()
+        .map(|(database, totals)| row(database, figures(&totals)))
+        .collect()
 }
 
 pub(super) fn averages(view: &View<'_>) -> Vec<Vec<Value>> {
@@ -152,13 +160,23 @@ pub(super) fn named(view: &View<'_>) -> Vec<Vec<Value>> {
     }
     let averages = view.console.sampler.averages(None);
     let rows = |prefix: &'static str, figures: Figures| {
-        NAMES_OF_TOTALS.iter().zip(figures).map(move |(name, figure)| {
-            vec![Value::text(format!("{prefix}{name}")), Value::Numeric(figure)]
-        })
+        NAMES_OF_TOTALS
+            .iter()
+            .zip(figures)
+            .map(move |(name, figure)| {
+                vec![
+                    Value::text(format!("{prefix}{name}")),
+                    Value::Numeric(figure),
+                ]
+            })
     };
-    rows("total_", figures(&sum)).chain(rows("avg_", averages)).collect()
+    rows("total_", figures(&sum))
+        .chain(rows("avg_", averages))
+        .collect()
 }
 
 fn row(database: String, figures: Figures) -> Vec<Value> {
-    std::iter::once(Value::text(database)).chain(figures.map(Value::Numeric)).collect()
+    std::iter::once(Value::text(database))
+        .chain(figures.map(Value::Numeric))
+        .collect()
 }

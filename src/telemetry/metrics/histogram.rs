@@ -8,7 +8,10 @@ use crate::pool::stats::{BUCKETS, Histogram};
 
 /// Appends what precedes the series of a histogram.
 pub(super) fn put_head(out: &mut String, name: &str, help: &str) {
-    put(out, format_args!("# HELP {name} {help}\n# TYPE {name} histogram\n"));
+    put(
+        out,
+        format_args!("# HELP {name} {help}\n# TYPE {name} histogram\n"),
+    );
 }
 
 /// Appends one series: durations by bucket, and the microseconds of all together.
@@ -19,17 +22,30 @@ pub(super) fn put_series(
     counts: &[u64; BUCKETS],
     micros: u64,
 ) {
-    let labels = format!("database=\"{}\",user=\"{}\"", escaped(database), escaped(user));
+    let labels = format!(
+        "database=\"{}\",user=\"{}\"",
+        escaped(database),
+        escaped(user)
+    );
     let mut sum = 0;
     for (bucket, count) in counts.iter().enumerate() {
         sum += count;
         match Histogram::bound(bucket) {
-            f64::INFINITY => put(out, format_args!("{name}_bucket{{{labels},le=\"+Inf\"}} {sum}\n")),
-            bound => put(out, format_args!("{name}_bucket{{{labels},le=\"{bound}\"}} {sum}\n")),
+            f64::INFINITY => put(
+                out,
+                format_args!("{name}_bucket{{{labels},le=\"+Inf\"}} {sum}\n"),
+            ),
+            bound => put(
+                out,
+                format_args!("{name}_bucket{{{labels},le=\"{bound}\"}} {sum}\n"),
+            ),
         }
     }
     let seconds = Duration::from_micros(micros).as_secs_f64();
-    put(out, format_args!("{name}_sum{{{labels}}} {seconds}\n{name}_count{{{labels}}} {sum}\n\n"));
+    put(
+        out,
+        format_args!("{name}_sum{{{labels}}} {seconds}\n{name}_count{{{labels}}} {sum}\n\n"),
+    );
 }
 
 fn put(out: &mut String, text: std::fmt::Arguments<'_>) {
@@ -37,7 +53,10 @@ fn put(out: &mut String, text: std::fmt::Arguments<'_>) {
 }
 
 fn escaped(label: &str) -> String {
-    label.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
+    label
+        .replace('\\', "\\\\")
+        .replace('"', "\\\"")
+        .replace('\n', "\\n")
 }
 
 #[cfg(test)]
@@ -54,9 +73,18 @@ mod tests {
         put_series(&mut out, "x_seconds", ("a\"b\\", "u\n"), &counts, 2_500_000);
         let lines: Vec<_> = out.lines().collect();
         let labels = "database=\"a\\\"b\\\\\",user=\"u\\n\"";
-        assert_eq!(lines[0], format!("x_seconds_bucket{{{labels},le=\"0.000064\"}} 2"));
-        assert_eq!(lines[1], format!("x_seconds_bucket{{{labels},le=\"0.000128\"}} 5"));
-        assert_eq!(lines[BUCKETS - 1], format!("x_seconds_bucket{{{labels},le=\"+Inf\"}} 6"));
+        assert_eq!(
+            lines[0],
+            format!("x_seconds_bucket{{{labels},le=\"0.000064\"}} 2")
+        );
+        assert_eq!(
+            lines[1],
+            format!("x_seconds_bucket{{{labels},le=\"0.000128\"}} 5")
+        );
+        assert_eq!(
+            lines[BUCKETS - 1],
+            format!("x_seconds_bucket{{{labels},le=\"+Inf\"}} 6")
+        );
         assert_eq!(lines[BUCKETS], format!("x_seconds_sum{{{labels}}} 2.5"));
         assert_eq!(lines[BUCKETS + 1], format!("x_seconds_count{{{labels}}} 6"));
     }

@@ -49,12 +49,20 @@ impl Mirror {
         put_pools(&mut gauges, &pools);
         put_clients(&mut gauges, control, clients);
         // What has no value any more is 0, told once: after a while it is forgotten.
-        let ended: Vec<_> = self.gauges.iter().filter(|g| !gauges.contains_key(*g)).collect();
-        for ((name, labels), value) in
-            ended.into_iter().map(|gauge| (gauge, 0.0)).chain(gauges.iter().map(|(g, v)| (g, *v)))
+        let ended: Vec<_> = self
+            .gauges
+            .iter()
+            .filter(|g| !gauges.contains_key(*g))
+            .collect();
+        for ((name, labels), value) in ended
+            .into_iter()
+            .map(|gauge| (gauge, 0.0))
+            .chain(gauges.iter().map(|(g, v)| (g, *v)))
         {
-            let labels: Vec<_> =
-                labels.iter().map(|(key, value)| Label::new(*key, value.clone())).collect();
+            let labels: Vec<_> = labels
+                .iter()
+                .map(|(key, value)| Label::new(*key, value.clone()))
+                .collect();
             gauge!(*name, labels).set(value);
         }
         self.gauges = gauges.into_keys().collect();
@@ -68,7 +76,13 @@ impl Mirror {
             }
             for ((database, user), series) in &self.series {
                 let labels = (database.as_str(), user.as_str());
-                histogram::put_series(out, name, labels, counts(&series.total), micros(&series.total));
+                histogram::put_series(
+                    out,
+                    name,
+                    labels,
+                    counts(&series.total),
+                    micros(&series.total),
+                );
             }
         }
     }
@@ -76,7 +90,10 @@ impl Mirror {
     fn copy_counters(&mut self, pools: &[Arc<Pool>], now: Instant) {
         for pool in pools {
             let labels = (pool.database_name().to_string(), pool.user().to_string());
-            self.series.entry(labels).or_insert_with(|| Series::new(now)).count(pool.stats());
+            self.series
+                .entry(labels)
+                .or_insert_with(|| Series::new(now))
+                .count(pool.stats());
         }
         for ((database, user), series) in &mut self.series {
             if series.add_up(now) {
@@ -86,7 +103,8 @@ impl Mirror {
         // A little later than the exporter, which would not let a counter begin at 0 again that
         // it has not forgotten.
         let keep = FORGET_AFTER + Duration::from_secs(60);
-        self.series.retain(|_, series| now.duration_since(series.counted) <= keep);
+        self.series
+            .retain(|_, series| now.duration_since(series.counted) <= keep);
     }
 }
 
@@ -137,15 +155,22 @@ fn put_totals(totals: &Totals, database: &str, user: &str) {
         ("pgwarden_client_logins_total", totals.client_logins),
         ("pgwarden_client_parses_total", totals.client_parses),
         ("pgwarden_queries_total", totals.queries),
-        ("pgwarden_server_assignments_total", totals.server_assignments),
-        ("pgwarden_server_login_failures_total", totals.server_login_failures),
+        (
+            "pgwarden_server_assignments_total",
+            totals.server_assignments,
+        ),
+        (
+            "pgwarden_server_login_failures_total",
+            totals.server_login_failures,
+        ),
         ("pgwarden_server_logins_total", totals.server_logins),
         ("pgwarden_server_parses_total", totals.server_parses),
         ("pgwarden_server_resets_total", totals.resets),
         ("pgwarden_transactions_total", totals.xacts),
     ];
     for (name, value) in counters {
-        counter!(name, "database" => database.to_owned(), "user" => user.to_owned()).absolute(value);
+        counter!(name, "database" => database.to_owned(), "user" => user.to_owned())
+            .absolute(value);
     }
 }
 
@@ -172,10 +197,16 @@ fn put_pools(gauges: &mut Gauges, pools: &[Arc<Pool>]) {
     for pool in pools {
         let (database, user) = (pool.database_name().as_str(), pool.user().as_str());
         for state in SERVER_STATES {
-            gauges.entry(labelled("pgwarden_servers", database, user, Some(state))).or_default();
+            gauges
+                .entry(labelled("pgwarden_servers", database, user, Some(state)))
+                .or_default();
         }
         let mut servers = |state, n: usize| {
-            add(gauges, labelled("pgwarden_servers", database, user, Some(state)), n);
+            add(
+                gauges,
+                labelled("pgwarden_servers", database, user, Some(state)),
+                n,
+            );
         };
         servers("login", pool.logins());
         for server in pool.servers() {
@@ -188,14 +219,28 @@ fn put_pools(gauges: &mut Gauges, pools: &[Arc<Pool>]) {
             servers(state, 1);
         }
         for state in CLIENT_STATES {
-            gauges.entry(labelled("pgwarden_clients", database, user, Some(state))).or_default();
+            gauges
+                .entry(labelled("pgwarden_clients", database, user, Some(state)))
+                .or_default();
         }
-        for name in ["pgwarden_clients_waiting", "pgwarden_clients_maxwait_seconds"] {
-            gauges.entry(labelled(name, database, user, None)).or_default();
+        for name in [
+            "pgwarden_clients_waiting",
+            "pgwarden_clients_maxwait_seconds",
+        ] {
+            gauges
+                .entry(labelled(name, database, user, None))
+                .or_default();
         }
-        add(gauges, labelled("pgwarden_pool_size", database, user, None), pool.settings().size);
+        add(
+            gauges,
+            labelled("pgwarden_pool_size", database, user, None),
+            pool.settings().size,
+        );
         let paused = f64::from(u8::from(pool.is_paused()));
-        gauges.insert(labelled("pgwarden_pool_paused", database, user, None), paused);
+        gauges.insert(
+            labelled("pgwarden_pool_paused", database, user, None),
+            paused,
+        );
     }
 }
 
@@ -207,9 +252,17 @@ fn put_clients(gauges: &mut Gauges, control: &dyn Control, clients: &[ClientRow]
             "login" => ("", ""),
             _ => client.pool(&databases),
         };
-        add(gauges, labelled("pgwarden_clients", database, user, Some(client.state)), 1);
+        add(
+            gauges,
+            labelled("pgwarden_clients", database, user, Some(client.state)),
+            1,
+        );
         if client.state == "waiting" {
-            add(gauges, labelled("pgwarden_clients_waiting", database, user, None), 1);
+            add(
+                gauges,
+                labelled("pgwarden_clients_waiting", database, user, None),
+                1,
+            );
             let key = labelled("pgwarden_clients_maxwait_seconds", database, user, None);
             let maxwait = gauges.entry(key).or_default();
             *maxwait = maxwait.max(client.in_state.as_secs_f64());
@@ -217,12 +270,7 @@ fn put_clients(gauges: &mut Gauges, control: &dyn Control, clients: &[ClientRow]
     }
 }
 
-fn labelled(
-    name: &'static str,
-    database: &str,
-    user: &str,
-    state: Option<&'static str>,
-) -> Gauge {
+fn labelled(name: &'static str, database: &str, user: &str, state: Option<&'static str>) -> Gauge {
     let mut labels = vec![("database", database.to_owned()), ("user", user.to_owned())];
     labels.extend(state.map(|state| ("state", state.to_owned())));
     (name, labels)

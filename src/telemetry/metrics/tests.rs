@@ -16,7 +16,11 @@ impl Scraper {
     fn new() -> Self {
         let (recorder, metrics) = Metrics::new();
         metrics::with_local_recorder(&recorder, describe);
-        Self { control: FakeControl::new(), recorder, metrics }
+        Self {
+            control: FakeControl::new(),
+            recorder,
+            metrics,
+        }
     }
 
     fn scrape(&self, now: Instant) -> String {
@@ -72,7 +76,11 @@ fn a_scrape_tells_what_pools_and_logins_have_counted() {
         "pgwarden_clients_maxwait_seconds{database=\"shop\",user=\"owner\"} 2",
         "pgwarden_servers{database=\"shop\",user=\"owner\",state=\"active\"} 0",
         "pgwarden_pool_size{database=\"shop\",user=\"owner\"} 20",
-        concat!("pgwarden_build_info{version=\"", env!("CARGO_PKG_VERSION"), "\"} 1"),
+        concat!(
+            "pgwarden_build_info{version=\"",
+            env!("CARGO_PKG_VERSION"),
+            "\"} 1"
+        ),
     ] {
         has(&text, line);
     }
