@@ -25,7 +25,13 @@ pub(super) async fn act(command: &Command, console: &Console, line: &mut Line) -
     let control = &*console.control;
     let pools = control.pools();
     Ok(match command {
-        Command::Begin | Command::Commit | Command::Empty | Command::Rollback => DONE,
+        Command::Begin
+        | Command::Commit
+        | Command::Deallocate(_)
+        | Command::DiscardAll
+        | Command::Empty
+        | Command::Reset
+        | Command::Rollback => DONE,
         Command::IgnoredSet => {
             let code = SqlState::SUCCESSFUL_COMPLETION;
             let ignored = ErrorResponse::new(Severity::Notice, code, "SET ignored");

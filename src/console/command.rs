@@ -13,6 +13,10 @@ pub enum Command {
     Begin,
     /// `COMMIT` and `END`.
     Commit,
+    /// Forgets a prepared statement, or all.
+    Deallocate(Option<String>),
+    /// Forgets all that a client has prepared: how pools of drivers clean a connection.
+    DiscardAll,
     /// Nothing, or a comment: what drivers call a ping.
     Empty,
     /// A SET that drivers send when they connect. Answered, and nothing done.
@@ -29,6 +33,8 @@ pub enum Command {
     Reconnect(Option<String>),
     /// Loads the configuration anew.
     Reload,
+    /// RESET of what SET has set, which is nothing.
+    Reset,
     /// Undoes PAUSE or KILL.
     Resume(Option<String>),
     /// `ROLLBACK` and `ABORT`.
@@ -79,6 +85,8 @@ impl Command {
             ("abort" | "rollback", _) if is_transaction_end(rest) => Self::Rollback,
             ("begin", _) => Self::Begin,
             ("commit" | "end", _) if is_transaction_end(rest) => Self::Commit,
+            ("deallocate", _) => Self::Deallocate(statement(rest).ok_or_else(invalid)?),
+            ("discard", [Token::Word(all)]) if all.eq_ignore_ascii_case("all") => Self::DiscardAll,
             ("kill", _) => Self::Kill(database(rest).ok_or_else(invalid)?),
             ("kill_client", _) => {
                 Self::KillClient(database(rest).ok_or_else(invalid)?.unwrap_or_default())
@@ -86,6 +94,7 @@ impl Command {
             ("pause", _) => Self::Pause(database(rest).ok_or_else(invalid)?),
             ("reconnect", _) => Self::Reconnect(database(rest).ok_or_else(invalid)?),
             ("reload", []) => Self::Reload,
+            ("reset", [Token::Word(_)]) => Self::Reset,
             ("resume", _) => Self::Resume(database(rest).ok_or_else(invalid)?),
             ("select", [Token::Word(one)]) if one == "1" => Self::SelectOne,
             ("select" | "show", [Token::Word(_)]) => {
@@ -120,6 +129,9 @@ impl Command {
         match self {
             Self::Begin => "BEGIN",
             Self::Commit => "COMMIT",
+            Self::Deallocate(None) => "DEALLOCATE ALL",
+            Self::Deallocate(Some(_)) => "DEALLOCATE",
+            Self::DiscardAll => "DISCARD ALL",
             Self::Empty => "",
             Self::IgnoredSet | Self::Set => "SET",
             Self::Kill(_) => "KILL",
@@ -128,6 +140,7 @@ impl Command {
             Self::Pause(_) => "PAUSE",
             Self::Reconnect(_) => "RECONNECT",
             Self::Reload => "RELOAD",
+            Self::Reset => "RESET",
             Self::Resume(_) => "RESUME",
             Self::Rollback => "ROLLBACK",
             Self::SelectOne => "SELECT 1",
@@ -168,6 +181,21 @@ fn database(rest: &[Token]) -> Option<Option<String>> {
     match rest {
         [] => Some(None),
         [Token::Word(name) | Token::Quoted(name)] => Some(Some(name.clone())),
+        _ => None,
+    }
+}
+
+/// `DEALLOCATE [PREPARE] { name | ALL }`; a name is folded as PostgreSQL folds it.
+fn statement(rest: &[Token]) -> Option<Option<String>> {
+    match rest {
+        [Token::Word(prepare), rest @ ..]
+            if prepare.eq_ignore_ascii_case("prepare") && !rest.is_empty() =>
+        {
+            statement(rest)
+        }
+        [Token::Word(all)] if all.eq_ignore_ascii_case("all") => Some(None),
+        [Token::Word(name)] => Some(Some(name.to_ascii_lowercase())),
+        [Token::Quoted(name)] => Some(Some(name.clone())),
         _ => None,
     }
 }

@@ -1,9 +1,14 @@
 //! The console's side of the protocol, simple and extended, without I/O.
 //! <https://www.postgresql.org/docs/current/protocol-flow.html>
 
+mod block;
+mod body;
+
 use std::collections::HashMap;
 
 use crate::console::command::Command;
+use crate::console::protocol::block::Block;
+use crate::console::protocol::body::{Bind, malformed, target, text};
 use crate::console::role::Role;
 use crate::console::show;
 use crate::console::table::{Column, Formats, Table, put_columns, put_row};
@@ -11,14 +16,12 @@ use crate::wire::backend::{self, TransactionStatus};
 use crate::wire::body::{BodyReader, put_message};
 use crate::wire::error_response::ErrorResponse;
 use crate::wire::frontend::Tag;
-use crate::wire::head::FramingError;
 use crate::wire::sqlstate::SqlState;
 
 /// What the client has prepared and what it is in the middle of.
 #[derive(Debug)]
 pub(super) struct Protocol {
-    role: Role,
-    transaction: TransactionStatus,
+    block: Block,
     /// After an error everything up to the next Sync is skipped.
     skipping: bool,
     statements: HashMap<Vec<u8>, Command>,
@@ -86,8 +89,7 @@ impl Protocol {
     /// For a client that has just been welcomed.
     pub(super) fn new(role: Role) -> Self {
         Self {
-            role,
-            transaction: TransactionStatus::Idle,
+            block: Block::new(role),
             skipping: false,
             statements: HashMap::new(),
             portals: HashMap::new(),
@@ -113,7 +115,7 @@ impl Protocol {
                 }
             },
             Tag::Sync => {
-                if self.transaction == TransactionStatus::Idle {
+                if self.block.status() == TransactionStatus::Idle {
                     self.portals.clear();
                 }
                 self.ready(out);
@@ -144,6 +146,7 @@ impl Protocol {
     /// Answers with what a command has come to.
     pub(super) fn executed(&mut self, run: Run, reply: Result<Reply>, out: &mut Vec<u8>) {
         let Run { command, how } = run;
+        self.forget(&command);
         let reply = match reply {
             Ok(reply) => reply,
             Err(error) => {
@@ -196,7 +199,7 @@ impl Protocol {
         self.portals.clear();
         let mut body = BodyReader::new(body);
         let command = text(body.cstr().map_err(malformed)?).and_then(Command::parse)?;
-        self.permit(&command)?;
+        self.block.permits(&command)?;
         Ok(Step::Run(Run {
             command,
             how: How::Query,
@@ -286,7 +289,7 @@ impl Protocol {
         match portal.progress {
             Progress::Bound => {
                 let command = portal.command.clone();
-                self.permit(&command)?;
+                self.block.permits(&command)?;
                 let how = How::Execute {
                     portal: name.to_vec(),
                     max_rows,
@@ -339,26 +342,6 @@ impl Protocol {
         }
     }
 
-    /// Whether a command may be carried out here and now: asked once, before each.
-    fn permit(&self, command: &Command) -> Result<()> {
-        self.role.permits(command)?;
-        let ends = matches!(command, Command::Commit | Command::Rollback);
-        match self.transaction {
-            TransactionStatus::Failed if !ends => Err(ErrorResponse::error(
-                SqlState::IN_FAILED_TRANSACTION,
-                "current transaction is aborted, commands ignored until end of transaction block",
-            )),
-            // A ROLLBACK would not undo it.
-            TransactionStatus::InTransaction if command.required_role() == Role::Admin => {
-                let text = format!("{} cannot run inside a transaction block", command.word());
-                Err(ErrorResponse::error(SqlState::ACTIVE_SQL_TRANSACTION, text))
-            }
-            TransactionStatus::Failed
-            | TransactionStatus::Idle
-            | TransactionStatus::InTransaction => Ok(()),
-        }
-    }
-
     fn statement(&self, name: &[u8]) -> Result<&Command> {
         self.statements.get(name).ok_or_else(|| {
             let text = format!("prepared statement \"{}\" does not exist", shown(name));
@@ -374,92 +357,30 @@ impl Protocol {
     }
 
     fn complete(&mut self, command: &Command, out: &mut Vec<u8>) {
-        let failed = self.transaction == TransactionStatus::Failed;
-        match command {
-            Command::Begin => self.transaction = TransactionStatus::InTransaction,
-            Command::Commit | Command::Rollback => self.transaction = TransactionStatus::Idle,
-            Command::Empty => return backend::put_bare(out, backend::Tag::EmptyQueryResponse),
-            Command::IgnoredSet
-            | Command::Kill(_)
-            | Command::KillClient(_)
-            | Command::Parameter(_)
-            | Command::Pause(_)
-            | Command::Reconnect(_)
-            | Command::Reload
-            | Command::Resume(_)
-            | Command::SelectOne
-            | Command::Set
-            | Command::Show(_)
-            | Command::Shutdown(_) => {}
+        match self.block.completed(command) {
+            "" => backend::put_bare(out, backend::Tag::EmptyQueryResponse),
+            tag => backend::put_command_complete(out, tag),
         }
-        let tag = match command {
-            Command::Commit if failed => "ROLLBACK",
-            command => command.word(),
-        };
-        backend::put_command_complete(out, tag);
+    }
+
+    /// Forgets what a client wants forgotten.
+    fn forget(&mut self, command: &Command) {
+        if let Command::Deallocate(Some(name)) = command {
+            self.statements.remove(name.as_bytes());
+        } else if matches!(command, Command::Deallocate(None) | Command::DiscardAll) {
+            self.statements.clear();
+        }
     }
 
     fn fail(&mut self, error: &ErrorResponse, out: &mut Vec<u8>) {
         error.put(out);
         self.error = Some(error.code);
-        if self.transaction == TransactionStatus::InTransaction {
-            self.transaction = TransactionStatus::Failed;
-        }
+        self.block.failed();
     }
 
     fn ready(&mut self, out: &mut Vec<u8>) {
         self.skipping = false;
-        backend::put_ready_for_query(out, self.transaction);
-    }
-}
-
-/// The parts of a Bind that matter here.
-struct Bind<'a> {
-    portal: &'a [u8],
-    statement: &'a [u8],
-    parameters: usize,
-    formats: Vec<i16>,
-}
-
-impl<'a> Bind<'a> {
-    fn read(body: &'a [u8]) -> std::result::Result<Self, FramingError> {
-        let mut body = BodyReader::new(body);
-        let (portal, statement) = (body.cstr()?, body.cstr()?);
-        int16s(&mut body)?;
-        let parameters = count(&mut body)?;
-        for _ in 0..parameters {
-            // A negative length is NULL, which has no bytes.
-            if let Ok(len) = usize::try_from(body.int32()?) {
-                body.bytes(len)?;
-            }
-        }
-        let formats = int16s(&mut body)?;
-        Ok(Self {
-            portal,
-            statement,
-            parameters,
-            formats,
-        })
-    }
-}
-
-fn count(body: &mut BodyReader<'_>) -> std::result::Result<usize, FramingError> {
-    Ok(usize::from(body.int16()?.cast_unsigned()))
-}
-
-fn int16s(body: &mut BodyReader<'_>) -> std::result::Result<Vec<i16>, FramingError> {
-    (0..count(body)?).map(|_| body.int16()).collect()
-}
-
-/// What a Describe or a Close speaks of: `S` or `P`, and a name.
-fn target(body: &[u8]) -> Result<(u8, &[u8])> {
-    let mut body = BodyReader::new(body);
-    let kind = body.byte().map_err(malformed)?;
-    let name = body.cstr().map_err(malformed)?;
-    if matches!(kind, b'S' | b'P') {
-        Ok((kind, name))
-    } else {
-        Err(malformed(FramingError::Body))
+        backend::put_ready_for_query(out, self.block.status());
     }
 }
 
@@ -486,17 +407,8 @@ fn has_room(name: &[u8], len: usize, what: &str) -> Result<()> {
     ))
 }
 
-fn text(bytes: &[u8]) -> Result<&str> {
-    std::str::from_utf8(bytes)
-        .map_err(|_| ErrorResponse::error(SqlState::PROTOCOL_VIOLATION, "bad arguments"))
-}
-
 fn shown(name: &[u8]) -> std::borrow::Cow<'_, str> {
     String::from_utf8_lossy(name)
-}
-
-fn malformed(_: FramingError) -> ErrorResponse {
-    ErrorResponse::error(SqlState::PROTOCOL_VIOLATION, "invalid message format")
 }
 
 /// Statements, and portals, that a client may keep by name.

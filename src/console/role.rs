@@ -52,9 +52,12 @@ impl Command {
         match self {
             Self::Begin
             | Self::Commit
+            | Self::Deallocate(_)
+            | Self::DiscardAll
             | Self::Empty
             | Self::IgnoredSet
             | Self::Parameter(_)
+            | Self::Reset
             | Self::Rollback
             | Self::SelectOne
             | Self::Show(_) => Role::Viewer,
@@ -95,6 +98,9 @@ mod tests {
             "COMMIT",
             "ROLLBACK",
             "SELECT 1",
+            "DEALLOCATE ALL",
+            "DISCARD ALL",
+            "RESET ALL",
             "SET timezone = 'UTC'",
             "SHOW timezone",
             "SHOW HELP",

@@ -134,6 +134,8 @@ pub(super) fn columns(command: &Command) -> Option<&'static [Column]> {
         Command::Show(show) => show.columns(),
         Command::Begin
         | Command::Commit
+        | Command::Deallocate(_)
+        | Command::DiscardAll
         | Command::Empty
         | Command::IgnoredSet
         | Command::Kill(_)
@@ -141,6 +143,7 @@ pub(super) fn columns(command: &Command) -> Option<&'static [Column]> {
         | Command::Pause(_)
         | Command::Reconnect(_)
         | Command::Reload
+        | Command::Reset
         | Command::Resume(_)
         | Command::Rollback
         | Command::Set

@@ -66,6 +66,13 @@ fn what_drivers_send_is_answered() {
         Command::Begin
     );
     assert_eq!(parse("start transaction read only"), Command::Begin);
+    assert_eq!(parse("DEALLOCATE ALL"), Command::Deallocate(None));
+    assert_eq!(
+        parse("deallocate prepare \"_pg3_0\""),
+        Command::Deallocate(Some("_pg3_0".into()))
+    );
+    assert_eq!(parse("DISCARD ALL"), Command::DiscardAll);
+    assert_eq!(parse("RESET search_path"), Command::Reset);
     assert_eq!(parse("end"), Command::Commit);
     assert_eq!(parse("ROLLBACK WORK"), Command::Rollback);
 }

@@ -31,6 +31,7 @@ impl Script {
     }
 }
 
+#[expect(clippy::wildcard_enum_match_arm, reason = "the tests need no more")]
 fn reply(command: &Command) -> Result<Reply> {
     match command {
         Command::Show(Show::Lists) => Ok(Reply::Table(Table {
@@ -152,6 +153,24 @@ fn a_prepared_statement_can_be_described_bound_and_run_again() {
         script.sends(bind("", "s", &[])),
         ["E 26000 prepared statement \"s\" does not exist"]
     );
+}
+
+#[test]
+fn statements_can_be_forgotten_in_sql() {
+    let mut script = Script::new(Role::Viewer);
+    for (forget, tag) in [
+        ("DEALLOCATE s", "C DEALLOCATE"),
+        ("DEALLOCATE ALL", "C DEALLOCATE ALL"),
+        ("DISCARD ALL", "C DISCARD ALL"),
+    ] {
+        assert_eq!(script.sends(parse("s", "SHOW lists")), ["1"]);
+        assert_eq!(script.sends(query(forget)), [tag, "Z I"]);
+        assert_eq!(
+            script.sends(describe(b'S', "s")),
+            ["E 26000 prepared statement \"s\" does not exist"]
+        );
+        script.sends(sync());
+    }
 }
 
 #[test]
