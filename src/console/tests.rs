@@ -270,7 +270,7 @@ async fn never_quiet(control: &FakeControl) -> (Arc<crate::pool::Pool>, JoinHand
     let pool = control.silent_pool("silent");
     let checkout = tokio::task::spawn_local({
         let pool = pool.clone();
-        async move { drop(pool.checkout(1).await) }
+        async move { drop(pool.checkout().await) }
     });
     while pool.logins() == 0 {
         tokio::task::yield_now().await;
