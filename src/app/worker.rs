@@ -6,11 +6,13 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
+use std::time::Duration;
 
 use tokio::runtime;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::sync::{Notify, oneshot};
 use tokio::task::LocalSet;
+use tokio::time::MissedTickBehavior;
 use tracing::debug;
 
 use crate::app::connection;
@@ -158,6 +160,15 @@ pub(super) fn start(
 }
 
 async fn obey(place: Rc<Place>, number: usize, mut orders: UnboundedReceiver<Order>) {
+    let watched = place.clone();
+    tokio::task::spawn_local(async move {
+        let mut tick = tokio::time::interval(EXPIRY_PERIOD);
+        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            let now = tick.tick().await;
+            watched.session.roster.expire(now.into_std());
+        }
+    });
     while let Some(order) = orders.recv().await {
         match order {
             Order::Cancel(key, done) => {
@@ -263,6 +274,8 @@ impl Drop for Leave {
     }
 }
 
+/// How late a timeout of a client's may come.
+const EXPIRY_PERIOD: Duration = Duration::from_millis(100);
 /// Enough that one slow derivation does not hold up the next login; more would take the
 /// worker's core.
 const HASHING_THREADS: usize = 2;

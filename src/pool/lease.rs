@@ -51,20 +51,22 @@ impl Lease {
             .expect("a lease has its server until it is released or dropped")
     }
 
-    /// Gives the server back if nobody could notice whose it was; closes it if in doubt.
-    pub fn release(mut self) -> Released {
+    /// Gives the server back if nobody could notice whose it was; closes it if in doubt, or if
+    /// it is too old at the time `now`.
+    pub fn release(mut self, now: Instant) -> Released {
         let server = self.server();
         let ready = server.replies.is_settled()
             && server.outbox.is_empty()
             && server.inbox.unread().is_empty()
             && server.soil < Soil::Lasting;
+        let expired = server.expires.is_some_and(|expires| expires <= now);
         let epoch = server.epoch;
-        if !ready || !self.workshop.is_current(epoch) {
+        if !ready || expired || !self.workshop.is_current(epoch) {
             return Released::Closed;
         }
         let server = self.server();
         if server.soil == Soil::Clean && !server.info.is_being_canceled() {
-            self.give_back();
+            self.give_back(now);
             return Released::Returned;
         }
         server.info.take_back();
@@ -80,9 +82,9 @@ impl Lease {
         }
     }
 
-    fn give_back(&mut self) {
+    fn give_back(&mut self, now: Instant) {
         if let Some(mut object) = self.object.take() {
-            object.used = Instant::now();
+            object.used = now;
             object.info.take_back();
             drop(object); // to deadpool
             self.workshop.server_returned();
@@ -140,7 +142,7 @@ impl Cleaning {
                 server.info.set_tested(false);
                 let epoch = server.epoch;
                 if lease.workshop.is_current(epoch) {
-                    lease.give_back();
+                    lease.give_back(Instant::now());
                 }
             }
             Ok(Ok(())) => warn!("server closed: it said something unasked after it was cleaned"),

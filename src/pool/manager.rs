@@ -202,6 +202,14 @@ impl Workshop {
         }))
     }
 
+    async fn check(&self, server: &mut Server, query: &str) -> bool {
+        server.info.set_tested(true);
+        let limit = self.target.timeout.unwrap_or(CHECK_LIMIT);
+        let checked = tokio::time::timeout(limit, server.run(query)).await;
+        server.info.set_tested(false);
+        matches!(checked, Ok(Ok(())))
+    }
+
     fn check_failure(&self) -> Result<(), Arc<ConnectError>> {
         let failure = self.failure.lock().unwrap_or_else(PoisonError::into_inner);
         match &*failure {
@@ -233,16 +241,16 @@ impl managed::Manager for Manager {
     type Error = Arc<ConnectError>;
 
     async fn create(&self) -> Result<Self::Type, Self::Error> {
-        self.0.make().await
+        // Boxed: every client's task would have room for a whole login otherwise.
+        Box::pin(self.0.make()).await
     }
 
     /// Decides whether an idle server may be lent. It was cleaned when it came back, so this
     /// costs no round trip unless a check query is set and due.
     async fn recycle(&self, server: &mut Self::Type, _: &Metrics) -> RecycleResult<Self::Error> {
-        let now = Instant::now();
-        let expired = server.expires.is_some_and(|expires| expires <= now);
-        if expired || !self.0.is_current(server.epoch) || !server.looks_alive() {
-            return Err(RecycleError::message("too old, replaced or closed"));
+        // Its age was looked at when it came back, and is every second.
+        if !self.0.is_current(server.epoch) || !server.looks_alive() {
+            return Err(RecycleError::message("replaced or closed"));
         }
         server
             .stream
@@ -250,15 +258,10 @@ impl managed::Manager for Manager {
             .map_err(|e| Arc::new(ConnectError::from(e)))?;
         let settings = &self.0.database.pool;
         if let Some(query) = &settings.server_check_query
-            && now.duration_since(server.used) >= settings.server_check_delay
+            && server.used.elapsed() >= settings.server_check_delay
+            && !Box::pin(self.0.check(server, query)).await
         {
-            server.info.set_tested(true);
-            let limit = settings.server_connect_timeout.unwrap_or(CHECK_LIMIT);
-            let checked = tokio::time::timeout(limit, server.run(query)).await;
-            server.info.set_tested(false);
-            if !matches!(checked, Ok(Ok(()))) {
-                return Err(RecycleError::message("the check query failed"));
-            }
+            return Err(RecycleError::message("the check query failed"));
         }
         Ok(())
     }

@@ -4,8 +4,7 @@ use std::future::poll_fn;
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::task::Poll;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use deadpool::managed::{self, PoolConfig, PoolError, QueueMode, Timeouts};
 use tokio::sync::Notify;
@@ -20,7 +19,7 @@ use crate::pool::server::reset::TellingWords;
 use crate::pool::settings::{DatabaseSettings, PoolSettings};
 use crate::pool::statement::Statements;
 use crate::pool::stats::Stats;
-use crate::pool::tracked::Tracked;
+use crate::pool::tracked::{Tracked, Values};
 use crate::wire::parameters::Parameters;
 
 type Store = managed::Pool<Manager>;
@@ -68,48 +67,38 @@ impl Pool {
         }
     }
 
-    /// Borrows a server for a client. First come, first served. Cancel safe.
+    /// Borrows a server. First come, first served. How long a client waits is the caller's
+    /// business: `query_wait_timeout` needs no timer of its own for each of them. Cancel safe.
     ///
     /// # Errors
-    /// None became free in time, none could be opened, or the pool is gone.
-    pub async fn checkout(&self, client: u64) -> Result<Lease, CheckoutError> {
-        if !self.paused.load(Ordering::Relaxed) {
-            // The way of nearly every transaction: a server is idle, and no timer is needed.
+    /// None could be opened, or the pool is gone.
+    pub async fn checkout(&self) -> Result<Lease, CheckoutError> {
+        if !self.is_paused() {
+            // The way of nearly every transaction: a server is idle.
             let mut now = pin!(self.ordinary.timeout_get(&AT_ONCE));
-            let mut opening = false;
-            let at_once = poll_fn(|cx| match now.as_mut().poll(cx) {
-                Poll::Ready(got) => Poll::Ready(Some(got)),
-                Poll::Pending => {
-                    opening = true;
-                    Poll::Ready(None)
+            let mut waiting = None;
+            let got = poll_fn(|cx| {
+                let polled = now.as_mut().poll(cx);
+                if polled.is_pending() && waiting.is_none() {
+                    // A new server is being opened, or an old one checked.
+                    waiting = Some(Waiting::new(&self.waiting));
                 }
+                polled
             })
             .await;
-            match at_once {
-                Some(Ok(object)) => return Ok(self.lend(object, client)),
-                Some(Err(PoolError::Timeout(_))) => {}
-                Some(Err(error)) => match self.explain(error) {
-                    None => {}
-                    Some(error) => return Err(error),
-                },
-                None => {
-                    // A new server is being opened, or an old one checked.
-                    let waiting = Waiting::new(&self.waiting);
-                    let got = self.within_limit(now).await?;
-                    drop(waiting);
-                    match got {
-                        Ok(object) => return Ok(self.lend(object, client)),
-                        Err(error) => {
-                            if let Some(error) = self.explain(error) {
-                                return Err(error);
-                            }
-                        }
+            match got {
+                Ok(object) => return Ok(self.lend(object)),
+                Err(PoolError::Timeout(_)) => {}
+                Err(error) => {
+                    if let Some(error) = explain(error) {
+                        return Err(error);
                     }
                 }
             }
         }
         let _waiting = Waiting::new(&self.waiting);
-        self.within_limit(self.wait(client)).await?
+        // Boxed: an idle client need not keep room for this.
+        Box::pin(self.wait()).await
     }
 
     /// Stops lending and closes idle servers.
@@ -156,13 +145,18 @@ impl Pool {
     ///
     /// # Errors
     /// As [`Self::checkout`].
-    pub async fn welcome(&self, client: u64) -> Result<Arc<Parameters>, CheckoutError> {
+    pub async fn welcome(&self) -> Result<Arc<Parameters>, CheckoutError> {
         loop {
             if let Some(welcome) = self.workshop.welcome.get() {
                 return Ok(welcome.clone());
             }
-            drop(self.checkout(client).await?.release());
+            drop(self.checkout().await?.release(Instant::now()));
         }
+    }
+
+    /// The tracked values that a server begins with, once one has told.
+    pub fn defaults(&self) -> Option<Values> {
+        Some(self.tracked().values_of(self.workshop.welcome.get()?))
     }
 
     /// Closes servers that are too old or idle for too long, and opens some up to `min_size`.
@@ -292,18 +286,12 @@ impl Pool {
         std::iter::once(&self.ordinary).chain(&self.reserve)
     }
 
-    fn lend(&self, object: managed::Object<Manager>, client: u64) -> Lease {
-        let now = SystemTime::now()
-            .duration_since(SystemTime::UNIX_EPOCH)
-            .unwrap_or_default();
-        object
-            .info
-            .lend(client, u64::try_from(now.as_micros()).unwrap_or(u64::MAX));
+    fn lend(&self, object: managed::Object<Manager>) -> Lease {
         Lease::new(object, self.workshop.clone(), self.stats.clone())
     }
 
     /// The way of a client that must wait, whatever it waits for.
-    async fn wait(&self, client: u64) -> Result<Lease, CheckoutError> {
+    async fn wait(&self) -> Result<Lease, CheckoutError> {
         loop {
             loop {
                 let resumed = self.resumed.notified();
@@ -329,34 +317,13 @@ impl Pool {
             match got {
                 // A pause may have begun while this client stood in the queue.
                 Ok(object) if self.is_paused() => drop(managed::Object::take(object)),
-                Ok(object) => return Ok(self.lend(object, client)),
+                Ok(object) => return Ok(self.lend(object)),
                 Err(error) => {
-                    if let Some(error) = self.explain(error) {
+                    if let Some(error) = explain(error) {
                         return Err(error);
                     }
                 }
             }
-        }
-    }
-
-    async fn within_limit<T>(&self, wait: impl Future<Output = T>) -> Result<T, CheckoutError> {
-        match self.settings().query_wait_timeout {
-            None => Ok(wait.await),
-            Some(limit) => tokio::time::timeout(limit, wait)
-                .await
-                .map_err(|_| CheckoutError::QueryWaitTimeout(limit)),
-        }
-    }
-
-    /// What a client is told; `None`: to try again.
-    fn explain(&self, error: PoolError<Arc<ConnectError>>) -> Option<CheckoutError> {
-        match error {
-            PoolError::Backend(error) if matches!(*error, ConnectError::Retry) => None,
-            PoolError::Backend(error) => Some(CheckoutError::Connect(error)),
-            PoolError::Closed
-            | PoolError::NoRuntimeSpecified
-            | PoolError::PostCreateHook(_)
-            | PoolError::Timeout(_) => Some(CheckoutError::Closed),
         }
     }
 
@@ -370,6 +337,18 @@ impl Pool {
                 Err(_) => break,
             }
         }
+    }
+}
+
+/// What a client is told; `None`: to try again.
+fn explain(error: PoolError<Arc<ConnectError>>) -> Option<CheckoutError> {
+    match error {
+        PoolError::Backend(error) if matches!(*error, ConnectError::Retry) => None,
+        PoolError::Backend(error) => Some(CheckoutError::Connect(error)),
+        PoolError::Closed
+        | PoolError::NoRuntimeSpecified
+        | PoolError::PostCreateHook(_)
+        | PoolError::Timeout(_) => Some(CheckoutError::Closed),
     }
 }
 

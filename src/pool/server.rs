@@ -168,6 +168,10 @@ impl Server {
     }
 
     /// Takes what a server says unasked; false if it says anything else.
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "whatever else it is, nobody asked"
+    )]
     fn hear_idle_news(&mut self) -> bool {
         while let Ok(Some(head)) = self.whole_message() {
             let end = head.message_len();

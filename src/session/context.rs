@@ -28,10 +28,12 @@ pub struct Context {
     pub mock_seed: [u8; 32],
     settings: RefCell<Arc<SessionSettings>>,
     /// Verifiers derived from plain passwords, and the secrets they were derived from.
-    verifiers: RefCell<HashMap<UserName, (Arc<Secret>, Arc<Verifier>)>>,
+    verifiers: RefCell<Verifiers>,
     /// No new clients; old ones leave when they fall idle.
     draining: Cell<bool>,
 }
+
+type Verifiers = HashMap<UserName, (Arc<Secret>, Arc<Verifier>)>;
 
 impl Context {
     /// The context of a worker that has no clients yet.

@@ -38,6 +38,8 @@ pub(super) struct Seen {
     pub(super) error: Option<SqlState>,
     /// Plans that other clients prepared have become useless.
     pub(super) stale_plans: bool,
+    /// A RESET or DISCARD ALL: parameters are back at the server's defaults.
+    pub(super) reset: bool,
     /// Bytes that must have arrived before there is any use in another scan.
     pub(super) wants: usize,
 }
@@ -47,6 +49,7 @@ pub(super) struct Seen {
 pub(super) struct ClientSide<'a> {
     pub(super) statements: &'a mut ClientStatements,
     pub(super) values: &'a mut Values,
+    pub(super) told: &'a mut Values,
     pub(super) outbox: &'a mut Outbox,
 }
 
@@ -98,13 +101,14 @@ impl Downstream {
                 }
                 Tag::ErrorResponse => self.error(body, server, client, &mut seen),
                 Tag::CommandComplete => {
-                    command_complete(body, server, client.statements);
+                    seen.reset |= command_complete(body, server, client.statements);
                     server.replies.answered(head.tag())?
                 }
                 Tag::ParameterStatus => {
                     note_parameter(pool.tracked(), &mut server.values, body)
                         .map_err(SessionError::ServerFraming)?;
                     *client.values = server.values.clone();
+                    *client.told = server.values.clone();
                     server.replies.answered(head.tag())?
                 }
                 Tag::Authentication
@@ -205,13 +209,15 @@ pub(super) fn put_insert(out: &mut Vec<u8>, kind: Kind, status: TransactionStatu
 const IN_FAILED_TRANSACTION: &str =
     "current transaction is aborted, commands ignored until end of transaction block";
 
-fn command_complete(tag: &[u8], server: &mut Server, statements: &mut ClientStatements) {
+/// Notes what a command has done to the server; true if it has reset parameters.
+fn command_complete(tag: &[u8], server: &mut Server, statements: &mut ClientStatements) -> bool {
     server.soil = server.soil.max(Soil::of_command(tag));
     if matches!(tag, b"DISCARD ALL\0" | b"DEALLOCATE ALL\0") {
         server.statements.clear();
         server.unnamed = None;
         statements.forget_all();
     }
+    matches!(tag, b"RESET\0" | b"DISCARD ALL\0")
 }
 
 /// How many bytes of a message must have arrived before it is looked at.

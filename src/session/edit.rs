@@ -57,7 +57,7 @@ impl<'a> Edit<'a> {
     ) -> io::Result<usize> {
         let run = &self.input[self.start..self.end];
         if !run.is_empty() {
-            if out.len() > 0 {
+            if out.waiting() > 0 {
                 out.buffer().extend_from_slice(run);
             } else {
                 out.send(to, run, cx)?;

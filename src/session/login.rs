@@ -267,10 +267,10 @@ impl Conversation<'_> {
                 Head::<Frontend>::parse(unread).map_err(SessionError::ClientFraming)?
             {
                 let (len, limit) = (head.body_len(), MAX_PASSWORD_MESSAGE);
-                let refused = match head.tag() {
-                    Tag::Password if len <= limit => None,
-                    Tag::Password => Some(FramingError::TooLong { len, limit }),
-                    tag => Some(FramingError::Tag(tag as u8)),
+                let refused = if head.tag() != Tag::Password {
+                    Some(FramingError::Tag(head.tag() as u8))
+                } else {
+                    (len > limit).then_some(FramingError::TooLong { len, limit })
                 };
                 if let Some(error) = refused {
                     return Err(SessionError::ClientFraming(error));

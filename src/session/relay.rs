@@ -32,8 +32,10 @@ pub(super) struct Line {
     pub(super) outbox: Outbox,
     pub(super) upstream: Upstream,
     pub(super) downstream: Downstream,
-    /// The values of the tracked parameters as the client knows them.
+    /// The values of the tracked parameters that the client has asked for.
     pub(super) values: Values,
+    /// The values it has been told.
+    pub(super) told: Values,
 }
 
 /// How an exchange ended.
@@ -56,6 +58,7 @@ pub(super) struct Tally {
     pub(super) statements: Counts,
     pub(super) error: Option<SqlState>,
     pub(super) stale_plans: bool,
+    pub(super) reset: bool,
     query_began: Instant,
 }
 
@@ -68,6 +71,7 @@ impl Tally {
             statements: Counts::default(),
             error: None,
             stale_plans: false,
+            reset: false,
             query_began: now,
         }
     }
@@ -167,7 +171,7 @@ impl Exchange<'_> {
             .send(&mut server.outbox, &mut server.stream, cx)
             .map_err(SessionError::ServerLost)?;
         self.line.inbox.consume(done);
-        if idle && !server.replies.is_answered() {
+        if idle && self.tally.readies > 0 && !server.replies.is_answered() {
             self.tally.query_began = Instant::now();
         }
         self.put_inserts(server, cx)?;
@@ -215,6 +219,7 @@ impl Exchange<'_> {
         let mut side = ClientSide {
             statements: &mut line.upstream.statements,
             values: &mut line.values,
+            told: &mut line.told,
             outbox: &mut line.outbox,
         };
         let scanned = line
@@ -235,6 +240,7 @@ impl Exchange<'_> {
     fn note(&mut self, seen: &Seen, server: &Server) -> Result<()> {
         self.tally.error = seen.error.or(self.tally.error);
         self.tally.stale_plans |= seen.stale_plans;
+        self.tally.reset |= seen.reset;
         if seen.readies > 0 {
             self.tally.readies += u64::from(seen.readies);
         }
@@ -281,7 +287,7 @@ impl Exchange<'_> {
 
     fn signals(&mut self, server: &Server) -> Result<()> {
         match self.client.take_signal() {
-            Signal::None => Ok(()),
+            Signal::None | Signal::WaitTimeout(_) => Ok(()),
             Signal::End(error) => Err(SessionError::Refused(error)),
             Signal::CancelWait => {
                 // The wait was over before the cancel request could end it.

@@ -5,13 +5,14 @@ use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Waker};
-use std::time::{Instant, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use foldhash::fast::RandomState;
 
 use crate::pool::server::info::ServerInfo;
 use crate::wire::cancel_key::CancelKey;
 use crate::wire::error_response::ErrorResponse;
+use crate::wire::sqlstate::SqlState;
 
 /// One client, as its task and others on the same worker see it.
 #[derive(Debug)]
@@ -36,6 +37,8 @@ pub struct Client {
     pub state: Cell<ClientState>,
     /// When it began to do that, or sent its latest query.
     pub since: Cell<Instant>,
+    /// How long it may wait for a server, or be silent, in this state. `None`: for ever.
+    pub limit: Cell<Option<Duration>>,
     /// Statements it has prepared.
     pub prepared: Cell<usize>,
     /// The server it has.
@@ -61,13 +64,15 @@ pub enum ClientState {
 /// What others want of a client's task.
 #[derive(Clone, Debug, Default)]
 pub enum Signal {
-    /// To give up waiting for a server.
+    /// To give up waiting for a server: the client's own wish.
     CancelWait,
     /// To end, with this error.
     End(ErrorResponse),
     /// Nothing.
     #[default]
     None,
+    /// To give up waiting for a server: it has taken longer than this.
+    WaitTimeout(Duration),
 }
 
 impl Client {
@@ -84,6 +89,7 @@ impl Client {
             replication: Cell::new("none"),
             state: Cell::new(ClientState::Login),
             since: Cell::new(Instant::now()),
+            limit: Cell::new(None),
             prepared: Cell::new(0),
             server: RefCell::default(),
             key: RefCell::default(),
@@ -92,10 +98,11 @@ impl Client {
         })
     }
 
-    /// Changes the state.
-    pub fn enter(&self, state: ClientState) {
+    /// Changes the state, at this time and for no longer than `limit`.
+    pub fn enter(&self, state: ClientState, now: Instant, limit: Option<Duration>) {
         self.state.set(state);
-        self.since.set(Instant::now());
+        self.since.set(now);
+        self.limit.set(limit);
     }
 
     /// Notes who is to be woken for a signal; to be called by the client's task before it
@@ -175,6 +182,30 @@ impl Roster {
                 None
             }
             ClientState::Idle | ClientState::Login => None,
+        }
+    }
+
+    /// Ends what has lasted too long. To be called about ten times a second: no client needs a
+    /// timer of its own then.
+    pub fn expire(&self, now: Instant) {
+        for client in self.clients.borrow().values() {
+            let Some(limit) = client.limit.get() else {
+                continue;
+            };
+            if now.saturating_duration_since(client.since.get()) < limit {
+                continue;
+            }
+            let signal = match client.state.get() {
+                ClientState::Idle => Signal::End(ErrorResponse::fatal(
+                    SqlState::PROTOCOL_VIOLATION,
+                    "client_idle_timeout",
+                )),
+                ClientState::Waiting => Signal::WaitTimeout(limit),
+                ClientState::Active | ClientState::Login => continue,
+            };
+            client.limit.set(None);
+            client.signal.replace(signal);
+            client.wake();
         }
     }
 

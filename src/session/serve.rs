@@ -65,29 +65,36 @@ impl Session {
     /// # Errors
     /// Why it had to end.
     pub async fn serve(&mut self, cx: &Context) -> Result<Farewell> {
+        let mut now = Instant::now();
         loop {
-            self.client.enter(ClientState::Idle);
+            let silence = cx.settings().idle_timeout;
+            self.client.enter(ClientState::Idle, now, silence);
             if let Some(farewell) = self.idle(cx).await? {
                 return Ok(farewell);
             }
             let began = Instant::now();
-            let Some(mut lease) = self.checkout(cx, began).await? else {
+            let Some((mut lease, lent)) = self.checkout(cx, began).await? else {
+                now = Instant::now();
                 continue;
             };
-            let lent = Instant::now();
-            self.client.state.set(ClientState::Active);
-            self.client.since.set(lent);
-            self.client
-                .server
-                .replace(Some(lease.server().info.clone()));
+            self.client.enter(ClientState::Active, lent, None);
+            let info = &lease.server().info;
+            info.lend(self.client.id, lent);
+            self.client.server.replace(Some(info.clone()));
             let mut tally = Tally::new(lent);
             let ended = self.use_server(&mut lease, &mut tally).await;
             self.client.server.replace(None);
-            self.count(cx, &tally, began, lent);
+            now = Instant::now();
+            self.count(cx, &tally, [began, lent, now]);
             match ended {
-                Ok(End::Quiet) => self.give_back(cx, lease),
+                Ok(End::Quiet) => {
+                    if tally.reset {
+                        self.restore_initial();
+                    }
+                    self.give_back(cx, lease, now);
+                }
                 Ok(End::Left) => {
-                    self.leave(cx, lease);
+                    self.leave(cx, lease, now);
                     return Ok(Farewell::ClientLeft);
                 }
                 Ok(End::Vanished) => {
@@ -116,13 +123,12 @@ impl Session {
 
     /// Waits until a message has arrived that needs a server. Cancel safe.
     async fn idle(&mut self, cx: &Context) -> Result<Option<Farewell>> {
-        let limit = cx.settings().idle_timeout;
         let (line, client) = (&mut self.line, &self.client);
         let mut wants = 0;
-        let wait = poll_fn(|task| {
+        poll_fn(|task| {
             match client.take_signal() {
                 Signal::End(error) => return Poll::Ready(Err(SessionError::Refused(error))),
-                Signal::CancelWait | Signal::None => {}
+                Signal::CancelWait | Signal::None | Signal::WaitTimeout(_) => {}
             }
             if cx.is_draining() {
                 return Poll::Ready(Ok(Some(Farewell::Drained)));
@@ -151,37 +157,33 @@ impl Session {
                     }
                 }
             }
-        });
-        match limit {
-            None => wait.await,
-            Some(limit) => tokio::time::timeout(limit, wait).await.unwrap_or_else(|_| {
-                Err(SessionError::Refused(ErrorResponse::fatal(
-                    SqlState::PROTOCOL_VIOLATION,
-                    "client_idle_timeout",
-                )))
-            }),
-        }
+        })
+        .await
     }
 
     /// Borrows a server. `None`: the client has cancelled, and was told so.
-    async fn checkout(&mut self, cx: &Context, began: Instant) -> Result<Option<Lease>> {
+    async fn checkout(&mut self, cx: &Context, began: Instant) -> Result<Option<(Lease, Instant)>> {
         loop {
             let waited = {
                 let (line, client) = (&mut self.line, &self.client);
-                let mut checkout = pin!(self.pool.checkout(client.id));
+                let limit = self.pool.settings().query_wait_timeout;
+                let mut checkout = pin!(self.pool.checkout());
                 poll_fn(|task| {
                     if let Poll::Ready(got) = checkout.as_mut().poll(task) {
                         return Poll::Ready(Ok(Some(got)));
                     }
                     if client.state.get() != ClientState::Waiting {
-                        client.state.set(ClientState::Waiting);
-                        client.since.set(began);
+                        client.enter(ClientState::Waiting, began, limit);
                     }
                     match client.take_signal() {
                         Signal::End(error) => {
                             return Poll::Ready(Err(SessionError::Refused(error)));
                         }
                         Signal::CancelWait => return Poll::Ready(Ok(None)),
+                        Signal::WaitTimeout(limit) => {
+                            let error = CheckoutError::QueryWaitTimeout(limit);
+                            return Poll::Ready(Err(error.into()));
+                        }
                         Signal::None => client.listen(task),
                     }
                     // Who waits is watched: its place in the queue is for the living.
@@ -203,7 +205,11 @@ impl Session {
                 .await?
             };
             match waited {
-                Some(Ok(lease)) => return Ok(Some(lease)),
+                Some(Ok(lease)) => {
+                    // Who did not wait need not look at the clock again.
+                    let waited = self.client.state.get() == ClientState::Waiting;
+                    return Ok(Some((lease, if waited { Instant::now() } else { began })));
+                }
                 // A reload has replaced the pool while this client was in it.
                 Some(Err(CheckoutError::Closed)) => self.find_pool(cx)?,
                 Some(Err(error)) => return Err(error.into()),
@@ -273,33 +279,51 @@ impl Session {
         let same_values =
             Arc::ptr_eq(&server.values, &self.line.values) || server.values == self.line.values;
         let same_extra = Arc::ptr_eq(&server.applied, &self.extra) || server.applied == self.extra;
-        if same_values && same_extra {
-            return Ok(());
+        if !(same_values && same_extra) {
+            let values = (&server.values, &self.line.values);
+            let extra = (&*server.applied, &*self.extra);
+            if let Some(sql) = self.pool.tracked().statement(values, extra) {
+                self.run(server, &sql).await?;
+                server.applied = self.extra.clone();
+            }
+            self.line.values = server.values.clone();
         }
-        let tracked = self.pool.tracked().clone();
-        let values = (&server.values, &self.line.values);
-        let Some(sql) = tracked.statement(values, (&server.applied, &self.extra)) else {
-            return Ok(());
+        if !Arc::ptr_eq(&self.line.told, &self.line.values) {
+            self.tell_values();
+        }
+        Ok(())
+    }
+
+    /// Tells the client of values it does not expect: the server writes one in its own way
+    /// ("iso" is "ISO, MDY"), or a default was told that what it began with has replaced.
+    fn tell_values(&mut self) {
+        let line = &mut self.line;
+        for (at, (told, value)) in line.told.iter().zip(line.values.iter()).enumerate() {
+            if let Some(value) = value
+                && told.as_ref() != Some(value)
+            {
+                let name = self.pool.tracked().name(at);
+                backend::put_parameter_status(line.outbox.buffer(), name, value);
+            }
+        }
+        line.told = line.values.clone();
+    }
+
+    /// RESET gave the server's defaults where the client expects what it began with.
+    fn restore_initial(&mut self) {
+        let Some(defaults) = self.pool.defaults() else {
+            return;
         };
-        self.run(server, &sql).await?;
-        server.applied = self.extra.clone();
-        // The server may write a value in its own way: "iso" is "ISO, MDY".
-        for (at, (mine, theirs)) in self
+        let restored = self
             .line
             .values
             .iter()
-            .zip(server.values.iter())
-            .enumerate()
-        {
-            if let (Some(mine), Some(theirs)) = (mine, theirs)
-                && mine != theirs
-            {
-                let out = self.line.outbox.buffer();
-                backend::put_parameter_status(out, tracked.name(at), theirs);
-            }
-        }
-        self.line.values = server.values.clone();
-        Ok(())
+            .zip(defaults.iter())
+            .zip(self.initial.iter());
+        self.line.values = restored
+            .map(|((now, default), initial)| if now == default { initial } else { now })
+            .cloned()
+            .collect();
     }
 
     async fn run(&self, server: &mut Server, sql: &str) -> Result<()> {
@@ -320,11 +344,11 @@ impl Session {
         }
     }
 
-    fn give_back(&mut self, cx: &Context, lease: Lease) {
+    fn give_back(&mut self, cx: &Context, lease: Lease, now: Instant) {
         if self.replication.is_some() {
             return; // nobody else could use it
         }
-        release(cx, lease);
+        release(cx, lease, now);
         self.line.upstream.statements.shrink();
         self.client
             .prepared
@@ -332,7 +356,7 @@ impl Session {
     }
 
     /// Gives the server of a client that has said goodbye back, if it may be.
-    fn leave(&self, cx: &Context, mut lease: Lease) {
+    fn leave(&self, cx: &Context, mut lease: Lease, now: Instant) {
         if self.replication.is_some() {
             return;
         }
@@ -341,11 +365,10 @@ impl Session {
             let server = lease.server();
             server.soil = server.soil.max(Soil::Statements);
         }
-        release(cx, lease);
+        release(cx, lease, now);
     }
 
-    fn count(&self, cx: &Context, tally: &Tally, began: Instant, lent: Instant) {
-        let now = Instant::now();
+    fn count(&self, cx: &Context, tally: &Tally, [began, lent, now]: [Instant; 3]) {
         let counters = self.pool.stats().of(cx.worker);
         let micros = |duration: Duration| u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
         counters.server_assignments.add(1);
@@ -377,8 +400,8 @@ impl Session {
 }
 
 /// Gives a server back; what must be cleaned is cleaned beside the client.
-fn release(cx: &Context, lease: Lease) {
-    match lease.release() {
+fn release(cx: &Context, lease: Lease, now: Instant) {
+    match lease.release(now) {
         Released::Returned | Released::Closed => {}
         Released::Unready(cleaning) => {
             tokio::task::spawn_local(cleaning.run(cx.worker));

@@ -13,12 +13,14 @@ use crate::pool::statement::Statement;
 #[derive(Debug, Default)]
 pub(super) struct ClientStatements {
     // Boxed: most clients, idle by the thousand, have no names.
-    names: Option<Box<HashMap<Box<[u8]>, Arc<Statement>, RandomState>>>,
+    names: Option<Box<Names>>,
     unnamed: Unnamed,
     /// How many unnamed statements there have been: with the client's number it tells a server
     /// whose unnamed statement it has.
     generation: u64,
 }
+
+type Names = HashMap<Box<[u8]>, Arc<Statement>, RandomState>;
 
 /// What the client's unnamed statement is.
 #[derive(Debug, Default)]

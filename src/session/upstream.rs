@@ -78,13 +78,15 @@ impl Upstream {
         else {
             return Ok(Scan::Wants(Head::<Frontend>::LEN));
         };
-        match head.tag() {
-            Tag::Terminate => Ok(Scan::Terminate),
-            tag if input.len() < head.message_len().min(looked_at(tag)) => {
-                Ok(Scan::Wants(head.message_len().min(looked_at(tag))))
-            }
-            _ => Ok(Scan::Done),
+        if head.tag() == Tag::Terminate {
+            return Ok(Scan::Terminate);
         }
+        let needed = head.message_len().min(looked_at(head.tag()));
+        Ok(if input.len() < needed {
+            Scan::Wants(needed)
+        } else {
+            Scan::Done
+        })
     }
 
     /// Looks at what has arrived, and notes what the server will owe for it.

@@ -81,7 +81,7 @@ impl Proved {
         if let Some(keys) = &self.keys {
             pool.learn(self.identity.user(), keys.clone());
         }
-        let reported = pool.welcome(client.id).await?;
+        let reported = pool.welcome().await?;
         Ok(Prepared {
             admission,
             pool,
@@ -123,6 +123,7 @@ impl Proved {
             line: Line {
                 upstream: Upstream::new(client.id, &pool, context),
                 downstream: Downstream::default(),
+                told: values.clone(),
                 values: values.clone(),
                 stream: greeted.stream,
                 inbox: greeted.inbox,

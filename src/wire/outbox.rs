@@ -25,7 +25,7 @@ impl Outbox {
     }
 
     /// Bytes that wait.
-    pub fn len(&self) -> usize {
+    pub fn waiting(&self) -> usize {
         self.bytes.len() - self.sent
     }
 
@@ -96,7 +96,7 @@ impl Outbox {
         if self.unflushed {
             match Pin::new(to).poll_flush(cx) {
                 Poll::Ready(Ok(())) => self.unflushed = false,
-                other => return other,
+                unfinished @ (Poll::Pending | Poll::Ready(Err(_))) => return unfinished,
             }
         }
         Poll::Ready(Ok(()))

@@ -222,9 +222,11 @@ impl Verifier {
     fn new(files: &TlsFiles) -> Result<Self, TlsError> {
         let provider = provider();
         // As in libpq, an authority that is named is used: `require` then verifies the chain.
-        let mode = match files.mode {
-            TlsMode::Require if files.ca.is_some() => TlsMode::VerifyCa,
-            mode => mode,
+        let verifies = files.mode == TlsMode::Require && files.ca.is_some();
+        let mode = if verifies {
+            TlsMode::VerifyCa
+        } else {
+            files.mode
         };
         if mode < TlsMode::VerifyCa {
             return Ok(Self {

@@ -10,5 +10,9 @@
 mod support;
 
 mod clients_lost;
+mod crowds;
+mod limits;
 mod load;
+mod operation;
+mod server_login;
 mod servers_lost;

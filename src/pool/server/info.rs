@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::SystemTime;
+use std::time::{Instant, SystemTime};
 
 use tokio::sync::Notify;
 
@@ -27,8 +27,9 @@ pub struct ServerInfo {
     target: Arc<Target>,
     /// The client it is lent to; 0: none.
     client: AtomicU64,
-    /// When it was last lent, in microseconds since 1970.
+    /// When it was last lent, in microseconds since `born`.
     lent: AtomicU64,
+    born: Instant,
     /// Being cleaned or checked.
     tested: AtomicBool,
     /// Cancel requests for it that have not been delivered.
@@ -72,6 +73,7 @@ impl ServerInfo {
             target: target.clone(),
             client: AtomicU64::new(0),
             lent: AtomicU64::new(0),
+            born: Instant::now(),
             tested: AtomicBool::new(false),
             cancels: AtomicU32::new(0),
             delivered: Notify::new(),
@@ -82,9 +84,11 @@ impl ServerInfo {
     }
 
     /// Notes who has it now; 0: nobody.
-    pub fn lend(&self, client: u64, now_micros: u64) {
+    pub fn lend(&self, client: u64, now: Instant) {
+        let micros = now.saturating_duration_since(self.born).as_micros();
         self.client.store(client, Ordering::Relaxed);
-        self.lent.store(now_micros, Ordering::Relaxed);
+        self.lent
+            .store(u64::try_from(micros).unwrap_or(u64::MAX), Ordering::Relaxed);
     }
 
     /// Notes that nobody has it any more.
@@ -99,7 +103,12 @@ impl ServerInfo {
 
     /// When it was last lent, in microseconds since 1970.
     pub fn lent_micros(&self) -> u64 {
-        self.lent.load(Ordering::Relaxed)
+        let connected = self
+            .connected
+            .duration_since(SystemTime::UNIX_EPOCH)
+            .unwrap_or_default();
+        let since_1970 = u64::try_from(connected.as_micros()).unwrap_or_default();
+        since_1970.saturating_add(self.lent.load(Ordering::Relaxed))
     }
 
     /// Notes that it is being cleaned or checked, or no more.

@@ -100,6 +100,10 @@ impl Conversation {
     }
 
     /// What follows the authentication, up to the first ReadyForQuery.
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "what else it is, it has no place here"
+    )]
     async fn welcome(mut self) -> Result<LoggedIn, ConnectError> {
         let mut parameters = Parameters::default();
         let mut key = None;
@@ -193,6 +197,10 @@ impl Conversation {
     }
 
     /// The body of the next Authentication message.
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "what else it is, it has no place here"
+    )]
     async fn authentication(&mut self) -> Result<Vec<u8>, ConnectError> {
         loop {
             let message = self.next().await?;

@@ -23,7 +23,7 @@ pub enum Soil {
 impl Soil {
     /// Looks at the text of a statement.
     pub fn of_text(telling: &TellingWords, sql: &[u8]) -> Self {
-        if telling.0.is_match(sql) {
+        if telling.are_in(sql) {
             Self::State
         } else {
             Self::Clean
@@ -70,21 +70,49 @@ impl Soil {
 #[derive(Debug)]
 pub struct TellingWords(AhoCorasick);
 
+impl TellingWords {
+    fn are_in(&self, sql: &[u8]) -> bool {
+        self.0.find_iter(sql).any(|found| {
+            found.pattern().as_usize() != TEMP
+                || is_temporary(&sql[..found.start()], &sql[found.end()..])
+        })
+    }
+}
+
 impl Default for TellingWords {
     fn default() -> Self {
-        let words = [
-            "set_config", // SELECT set_config('role', …)
-            "advisory",   // SELECT pg_advisory_lock(…)
-            "temp",       // CREATE TEMP TABLE, SELECT … INTO TEMP, pg_temp
-            "u&\"",       // a name written in Unicode escapes, which may be any of these
-        ];
         let words = AhoCorasickBuilder::new()
             .ascii_case_insensitive(true)
-            .build(words)
+            .build(WORDS)
             .expect("four short words make an automaton");
         Self(words)
     }
 }
+
+/// Whether `temp` between these two texts is the keyword or in `pg_temp`, and not a part of
+/// another word: columns are called `attempts` and `temperature`.
+fn is_temporary(before: &[u8], after: &[u8]) -> bool {
+    let in_word = |b: Option<&u8>| b.is_some_and(|&b| b.is_ascii_alphanumeric() || b == b'_');
+    let in_pg_temp = before.len().checked_sub(PG.len()).map(|at| &before[at..]);
+    if in_pg_temp.is_some_and(|start| start.eq_ignore_ascii_case(PG)) {
+        return true; // pg_temp, pg_temp_3
+    }
+    let after = match after.split_at_checked(ORARY.len()) {
+        Some((orary, rest)) if orary.eq_ignore_ascii_case(ORARY) => rest,
+        Some(_) | None => after,
+    };
+    !in_word(before.last()) && !in_word(after.first())
+}
+
+const WORDS: [&str; 4] = [
+    "set_config",    // SELECT set_config('role', …)
+    "advisory_lock", // SELECT pg_advisory_lock(…); those of a transaction end with it
+    "temp",          // CREATE TEMP TABLE, SELECT … INTO TEMPORARY, pg_temp
+    "u&\"",          // a name written in Unicode escapes, which may be any of these
+];
+const TEMP: usize = 2;
+const ORARY: &[u8] = b"orary";
+const PG: &[u8] = b"pg_";
 
 #[cfg(test)]
 mod tests {
@@ -98,6 +126,8 @@ mod tests {
             "select pg_try_advisory_lock(1)",
             "create\nTEMPORARY table t ()",
             "select 1 into temp t",
+            "create table pg_temp.t ()",
+            "create temp",
             "select U&\"set\\005fconfig\"('role', 'x', false)",
         ] {
             assert_eq!(
@@ -110,6 +140,8 @@ mod tests {
             "select 1",
             "select config from settings",
             "update t set a = 1",
+            "select temperature, attempts, temp_max, x_temp, template from weather",
+            "select pg_advisory_xact_lock(1)",
             "",
         ] {
             assert_eq!(

@@ -1,0 +1,32 @@
+#!/usr/bin/env bash
+# Installs what the tests need and runs all of them.
+#
+#   test.sh            everything
+#   TEST_QUICK=1       only what needs no driver: unit, protocol, fault and isolation tests
+#
+# Needs Rust and an apt system; everything else is installed, into the system (packages) and into
+# integration/.cache (PostgreSQL of other versions, drivers).
+set -euo pipefail
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+# shellcheck source=integration/lib/install.sh
+source "$here/lib/install.sh"
+
+cd "$here/.."
+install_build
+install_postgres
+
+say "== building"
+cargo build --quiet --locked --profile quick --all-targets
+
+say "== unit, layers, protocol, faults, isolation, fuzz targets"
+cargo test --locked --profile quick
+
+[[ -z ${TEST_QUICK:-} ]] || exit 0
+say "== drivers"
+integration/postgres/run.sh
+
+say "== bench, short: that it works, not its figures"
+install_pgbouncer
+PGWARDEN=$(cargo metadata --format-version 1 --no-deps --locked \
+    | grep -oE '"target_directory":"[^"]*"' | cut -d'"' -f4)/quick/pgwarden \
+    integration/bench/run.sh --short
