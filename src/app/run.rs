@@ -5,9 +5,10 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::runtime;
 use tokio::time::MissedTickBehavior;
-use tracing::info;
+use tracing::{info, warn};
 
 use crate::app::listener::Listeners;
 use crate::app::process::Process;
@@ -36,11 +37,24 @@ pub enum StartError {
 /// It could not start.
 pub fn run(file: &Path) -> Result<(), StartError> {
     let settings = Settings::load(file).map_err(StartError::Settings)?;
+    raise_open_files();
     let runtime = runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
     runtime.block_on(live(file, settings))?;
     Ok(())
+}
+
+/// Every client and every server is an open file, and the usual soft limit is 1,024.
+fn raise_open_files() {
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit {
+        current: limit.maximum,
+        ..limit
+    };
+    if let Err(error) = setrlimit(Resource::Nofile, raised) {
+        warn!(%error, limit = ?limit.current, "the limit of open files could not be raised");
+    }
 }
 
 async fn live(file: &Path, settings: Settings) -> io::Result<()> {
