@@ -101,6 +101,19 @@ impl Postgres {
         self.is_up().await;
     }
 
+    /// Adds a setting (`name=value`) for the next start.
+    pub(crate) fn set(&mut self, setting: &str) {
+        self.settings.push(setting.to_owned());
+    }
+
+    /// Puts a file into the data folder, readable for the server only.
+    pub(crate) fn put_file(&self, name: &str, text: &str) {
+        let path = self.dir.path().join("data").join(name);
+        fs::write(&path, text).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+        own(&path);
+    }
+
     /// Waits until it lets clients in.
     pub(crate) async fn is_up(&self) {
         let config = self.local("postgres");
