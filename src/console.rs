@@ -1,4 +1,103 @@
 //! The administrator's database: SHOW, PAUSE, RELOAD and the like.
+//!
+//! It answers on the databases [`NAMES`], to users that have a [`Role`]. What it knows and does
+//! of the process goes through [`control::Control`], which `app` implements.
 
+mod act;
+pub mod command;
 pub mod control;
+mod protocol;
+pub mod role;
+mod sampler;
+pub mod serve;
 pub mod settings;
+pub mod show;
+pub mod table;
+mod token;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use crate::console::control::Control;
+use crate::console::sampler::Sampler;
+use crate::pool::stats::Totals;
+
+pub use role::Role;
+pub use serve::{Seat, serve};
+
+/// The databases the console answers on: ours, by which it calls itself, and PgBouncer's.
+pub const NAMES: [&str; 2] = ["pgwarden", "pgbouncer"];
+
+/// How often [`Console::sample`] is to be called.
+pub const STATS_PERIOD: Duration = Duration::from_secs(60);
+
+/// Whether a database is the console.
+pub fn is_console(database: &str) -> bool {
+    NAMES.contains(&database)
+}
+
+/// The console of a process: one for all workers.
+pub struct Console {
+    control: Arc<dyn Control>,
+    sampler: Sampler,
+    logins: AtomicU64,
+    commands: AtomicU64,
+    command_micros: AtomicU64,
+}
+
+impl Console {
+    /// The console of a process that has just started.
+    pub fn new(control: Arc<dyn Control>) -> Self {
+        Self {
+            control,
+            sampler: Sampler::new(Instant::now()),
+            logins: AtomicU64::new(0),
+            commands: AtomicU64::new(0),
+            command_micros: AtomicU64::new(0),
+        }
+    }
+
+    /// Notes the counts of the moment: the averages in SHOW STATS are those between the last
+    /// two calls. To be called every [`STATS_PERIOD`].
+    pub fn sample(&self) {
+        let pools = self.control.pools().all();
+        self.sampler.tick(
+            Instant::now(),
+            show::stats::totals(&pools, &self.own_totals()),
+        );
+    }
+
+    fn count_login(&self) {
+        self.logins.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn count_command(&self, took: Duration) {
+        let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
+        self.commands.fetch_add(1, Ordering::Relaxed);
+        self.command_micros.fetch_add(micros, Ordering::Relaxed);
+    }
+
+    /// What the console counts of itself, as if it were a pool.
+    fn own_totals(&self) -> Totals {
+        let commands = self.commands.load(Ordering::Relaxed);
+        let micros = self.command_micros.load(Ordering::Relaxed);
+        Totals {
+            xacts: commands,
+            queries: commands,
+            xact_time: micros,
+            query_time: micros,
+            client_logins: self.logins.load(Ordering::Relaxed),
+            ..Totals::default()
+        }
+    }
+}
+
+impl std::fmt::Debug for Console {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Console").finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests;

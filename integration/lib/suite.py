@@ -1,7 +1,7 @@
 """A test suite in Python: functions marked @test, plain or async, run in their order.
 
 SUITE_ONLY=REGEX runs the first, which sets up, and those whose name matches. A test
-that takes longer than a minute fails.
+that takes longer than half a minute fails.
 """
 
 import asyncio
@@ -33,7 +33,7 @@ def finish():
         set_up = function is _tests[0]
         if not set_up and not re.search(os.environ.get("SUITE_ONLY", ""), name):
             continue
-        signal.alarm(60)
+        signal.alarm(30)
         try:
             result = function()
             if inspect.isawaitable(result):
@@ -52,11 +52,11 @@ def finish():
 
 
 async def _awaited(awaitable):
-    await asyncio.wait_for(awaitable, 50)
+    await asyncio.wait_for(awaitable, 25)
 
 
 def _too_long(_signal, _frame):
-    raise TimeoutError("took longer than a minute")
+    raise TimeoutError("took longer than half a minute")
 
 
 def _place(error):

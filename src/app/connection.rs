@@ -6,7 +6,8 @@ use std::time::Duration;
 use tokio::io::AsyncWriteExt;
 use tracing::{debug, info, warn};
 
-use crate::app::worker::{Place, is_console};
+use crate::app::worker::Place;
+use crate::console::{self, Role, Seat, is_console};
 use crate::pool::manager::next_id;
 use crate::session::error::SessionError;
 use crate::session::login::Proved;
@@ -46,7 +47,7 @@ pub(super) async fn serve(mut socket: Socket, place: &Place) {
         }
         Ok(Entered::Console(proved)) => {
             LoginStats::count(&logins.succeeded);
-            crate::app::connection::console(proved, place, &client).await;
+            console(proved, place, &client).await;
         }
         Err(error) => {
             LoginStats::count(&logins.failed);
@@ -96,9 +97,11 @@ async fn steps(
     let cx = &place.session;
     let settings = cx.settings();
     let greeted = match negotiate(socket, &settings, refused).await? {
-        Hello::Cancel(key) => {
+        Hello::Cancel(key, mut stream) => {
             LoginStats::count(&cx.logins.cancel_requests);
             place.process.workers.cancel(key).await;
+            // Under TLS libpq takes an end without a goodbye for a failure.
+            let _ = stream.shutdown().await;
             return Ok(Entered::Nothing);
         }
         Hello::Startup(greeted) => greeted,
@@ -164,11 +167,29 @@ async fn tell(mut stream: Stream, error: &SessionError, place: &Place) {
     let _ = tokio::time::timeout(LAST_WORDS, last).await;
 }
 
-async fn console(proved: Box<Proved>, place: &Place, client: &Client) {
-    let _ = (place, client);
-    let (stream, _, _) = proved.into_parts();
-    let error = ErrorResponse::fatal(SqlState::FEATURE_NOT_SUPPORTED, "no console yet");
-    tell(stream, &SessionError::Refused(error), place).await;
+/// Serves an administrator, or turns away who is none.
+async fn console(proved: Box<Proved>, place: &Place, client: &Rc<Client>) {
+    let settings = place.console_settings.borrow().clone();
+    let user = client.user.borrow().clone();
+    let Some(role) = Role::of(&settings, &user) else {
+        info!(client = client.id, %user, "not allowed on the console");
+        let (stream, _, mut outbox) = proved.into_parts();
+        let mut stream = stream;
+        let flushed = tokio::time::timeout(LAST_WORDS, outbox.flush(&mut stream)).await;
+        if matches!(flushed, Ok(Ok(()))) {
+            tell(stream, &SessionError::Refused(Role::refusal()), place).await;
+        }
+        return;
+    };
+    info!(client = client.id, %user, address = client.addresses.0, "console opened");
+    let seat = Seat {
+        role,
+        client,
+        worker: &place.session,
+    };
+    if let Err(error) = console::serve(proved.into_parts(), seat, &place.console).await {
+        debug!(client = client.id, %user, %error, "console client lost");
+    }
 }
 
 /// How long a client has to read why it must go.

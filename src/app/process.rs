@@ -1,5 +1,6 @@
 //! The running process, as its parts and its console see it.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -9,11 +10,12 @@ use tracing::{error, info};
 
 use crate::app::worker::{Order, Workers};
 use crate::config::settings::Settings;
-use crate::console::control::{Answer, ClientRow, Control, SettingRow, ShutdownMode};
+use crate::console::control::{
+    Answer, ClientRow, Control, SettingRow, ShutdownMode, UserRow, database_removed,
+};
 use crate::pool::Pools;
 use crate::session::stats::LoginStats;
-use crate::wire::error_response::ErrorResponse;
-use crate::wire::sqlstate::SqlState;
+use crate::telemetry::logs::LogLevel;
 
 /// What every part of the process may need of the others.
 #[derive(Debug)]
@@ -26,6 +28,7 @@ pub(super) struct Process {
     closing: AtomicU8,
     file: PathBuf,
     settings: Mutex<Settings>,
+    log: LogLevel,
 }
 
 impl Process {
@@ -34,6 +37,7 @@ impl Process {
         settings: Settings,
         pools: Arc<Pools>,
         workers: Workers,
+        log: LogLevel,
     ) -> Self {
         Self {
             pools,
@@ -43,6 +47,7 @@ impl Process {
             closing: AtomicU8::new(0),
             file,
             settings: Mutex::new(settings),
+            log,
         }
     }
 
@@ -72,6 +77,9 @@ impl Process {
     pub(super) fn reload_now(&self) -> Result<(), Vec<String>> {
         match Settings::load(&self.file) {
             Ok(settings) => {
+                if let Err(error) = self.log.reload(&settings.telemetry) {
+                    error!(%error, "log level not changed");
+                }
                 self.pools.reload(settings.pools.clone());
                 let session = Arc::new(settings.session.clone());
                 let console = Arc::new(settings.console.clone());
@@ -129,10 +137,27 @@ impl Control for Process {
 
     fn kill_clients_of(&self, database: Option<&str>) -> Answer<'_, ()> {
         let database = database.map(str::to_owned);
-        let error = ErrorResponse::fatal(SqlState::ADMIN_SHUTDOWN, "database removed");
         self.workers
-            .ask_all(|| Order::KillAll(database.clone(), error.clone()));
+            .ask_all(|| Order::KillAll(database.clone(), database_removed()));
         Box::pin(std::future::ready(()))
+    }
+
+    fn users(&self) -> Vec<UserRow> {
+        let settings = self.settings.lock().unwrap_or_else(PoisonError::into_inner);
+        let limits = &settings.pools.max_user_connections;
+        let mut names: BTreeSet<_> = settings.session.users.users().cloned().collect();
+        names.extend(limits.keys().cloned());
+        names
+            .into_iter()
+            .map(|name| UserRow {
+                max_connections: limits.get(&name).copied(),
+                name: name.to_string(),
+            })
+            .collect()
+    }
+
+    fn is_shutting_down(&self) -> bool {
+        self.is_closing()
     }
 
     fn shutdown(&self, mode: ShutdownMode) {

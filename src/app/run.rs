@@ -1,11 +1,13 @@
 //! The life of the process, in order: load, bind, start, wait, finish.
 
 use std::io;
+use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use tokio::net::TcpListener;
 use tokio::runtime;
 use tokio::time::MissedTickBehavior;
 use tracing::{info, warn};
@@ -17,8 +19,10 @@ use crate::app::worker::{self, Order, Place, Workers};
 use crate::config::problem::Problems;
 use crate::config::settings::Settings;
 use crate::console::control::ShutdownMode;
+use crate::console::{Console, STATS_PERIOD};
 use crate::pool::Pools;
 use crate::session::context::Context;
+use crate::telemetry::{http, logs, metrics};
 
 /// Why the process could not start.
 #[derive(Debug, thiserror::Error)]
@@ -37,7 +41,6 @@ pub enum StartError {
 /// It could not start.
 pub fn run(file: &Path) -> Result<(), StartError> {
     let settings = Settings::load(file).map_err(StartError::Settings)?;
-    raise_open_files();
     let runtime = runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
@@ -58,17 +61,26 @@ fn raise_open_files() {
 }
 
 async fn live(file: &Path, settings: Settings) -> io::Result<()> {
+    let log = logs::start(&settings.telemetry).map_err(io::Error::other)?;
+    raise_open_files();
+    let metrics = metrics::install().map_err(io::Error::other)?;
     let listeners = Listeners::bind(&settings.listen).await?;
+    let scraped = match settings.telemetry.metrics_address {
+        None => None,
+        Some(address) => Some(bind_metrics(address).await?),
+    };
     let count = settings.workers.max(1);
     let (workers, orders) = Workers::new(count);
     let pools = Pools::new(settings.pools.clone(), count);
     let session = Arc::new(settings.session.clone());
-    let console = Arc::new(settings.console.clone());
-    let process = Arc::new(Process::new(file.to_owned(), settings, pools, workers));
+    let console_settings = Arc::new(settings.console.clone());
+    let process = Arc::new(Process::new(file.to_owned(), settings, pools, workers, log));
+    let console = Arc::new(Console::new(process.clone()));
     let mut seed = [0; 32];
     getrandom::fill(&mut seed).map_err(|error| io::Error::other(error.to_string()))?;
     for (number, orders) in orders.into_iter().enumerate() {
-        let (process, session, console) = (process.clone(), session.clone(), console.clone());
+        let (process, session) = (process.clone(), session.clone());
+        let (console, console_settings) = (console.clone(), console_settings.clone());
         let place = move || Place {
             session: Context::new(
                 number,
@@ -77,13 +89,18 @@ async fn live(file: &Path, settings: Settings) -> io::Result<()> {
                 seed,
                 session,
             ),
-            console: console.into(),
+            console,
+            console_settings: console_settings.into(),
             process,
         };
         worker::start(place, number, orders)?;
     }
     signals::obey(&process)?;
     tokio::spawn(tidy(process.pools.clone()));
+    tokio::spawn(sample(console));
+    if let Some(listener) = scraped {
+        tokio::spawn(http::serve(listener, process.clone(), Arc::new(metrics)));
+    }
     listeners.serve(&process);
     info!(
         version = env!("CARGO_PKG_VERSION"),
@@ -121,6 +138,26 @@ async fn finish(process: &Process) {
         _ = asked.wait_for(|mode| *mode == Some(ShutdownMode::Immediate)) => {}
     }
     info!("stopped");
+}
+
+async fn bind_metrics(address: SocketAddr) -> io::Result<TcpListener> {
+    let listener = TcpListener::bind(address).await.map_err(|error| {
+        io::Error::new(
+            error.kind(),
+            format!("cannot serve metrics on {address}: {error}"),
+        )
+    })?;
+    info!(%address, "serving metrics");
+    Ok(listener)
+}
+
+/// Gives SHOW STATS its averages.
+async fn sample(console: Arc<Console>) {
+    let mut tick = tokio::time::interval(STATS_PERIOD);
+    loop {
+        tick.tick().await;
+        console.sample();
+    }
 }
 
 /// Closes servers that are too old or idle too long, and opens those that `min_size` asks for.

@@ -17,8 +17,9 @@ use tracing::debug;
 
 use crate::app::connection;
 use crate::app::process::Process;
-use crate::console::control::ClientRow;
+use crate::console::control::{ClientRow, forced_disconnect};
 use crate::console::settings::ConsoleSettings;
+use crate::console::{Console, is_console};
 use crate::session::context::Context;
 use crate::session::roster::{Client, ClientState};
 use crate::session::settings::SessionSettings;
@@ -26,7 +27,6 @@ use crate::session::welcome::worker_of;
 use crate::wire::cancel_key::CancelKey;
 use crate::wire::error_response::ErrorResponse;
 use crate::wire::socket::Socket;
-use crate::wire::sqlstate::SqlState;
 
 /// What a worker is asked to do.
 #[derive(Debug)]
@@ -133,7 +133,8 @@ impl Workers {
 /// What the tasks of one worker share.
 pub(super) struct Place {
     pub(super) session: Context,
-    pub(super) console: RefCell<Arc<ConsoleSettings>>,
+    pub(super) console: Arc<Console>,
+    pub(super) console_settings: RefCell<Arc<ConsoleSettings>>,
     pub(super) process: Arc<Process>,
 }
 
@@ -207,10 +208,7 @@ async fn obey(place: Rc<Place>, number: usize, mut orders: UnboundedReceiver<Ord
             Order::Kill(id, answer) => {
                 let client = place.session.roster.client(id);
                 if let Some(client) = &client {
-                    client.end(ErrorResponse::fatal(
-                        SqlState::ADMIN_SHUTDOWN,
-                        "admin forced disconnect",
-                    ));
+                    client.end(forced_disconnect());
                 }
                 let _ = answer.send(client.is_some());
             }
@@ -226,15 +224,10 @@ async fn obey(place: Rc<Place>, number: usize, mut orders: UnboundedReceiver<Ord
             }
             Order::Reload(session, console) => {
                 place.session.reload(session);
-                *place.console.borrow_mut() = console;
+                *place.console_settings.borrow_mut() = console;
             }
         }
     }
-}
-
-/// The names under which the console can be reached.
-pub(super) fn is_console(database: &str) -> bool {
-    matches!(database, "pgwarden" | "pgbouncer")
 }
 
 fn row(client: &Client) -> ClientRow {

@@ -5,8 +5,15 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use crate::console::{NAMES, is_console};
 use crate::pool::Pools;
+use crate::pool::settings::DatabaseSettings;
 use crate::session::stats::LoginStats;
+use crate::wire::error_response::ErrorResponse;
+use crate::wire::sqlstate::SqlState;
+
+#[cfg(test)]
+pub(crate) mod fake;
 
 /// An answer that may take a while.
 pub type Answer<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -25,17 +32,34 @@ pub trait Control: Send + Sync {
     /// All settings: key, value, default, and whether a reload can change it.
     fn settings(&self) -> Vec<SettingRow>;
 
+    /// All users that are known by name.
+    fn users(&self) -> Vec<UserRow>;
+
     /// Loads the configuration anew, whole or not at all; the problems if it is refused.
     fn reload(&self) -> Answer<'_, Result<(), Vec<String>>>;
 
-    /// Disconnects a client; false if there is none with this number.
+    /// Disconnects a client with [`forced_disconnect`]; false if there is none with this number.
     fn kill_client(&self, id: u64) -> Answer<'_, bool>;
 
-    /// Disconnects all clients of a database; of every database for `None`.
+    /// Disconnects all clients of a database, of every database for `None`, with
+    /// [`database_removed`]. Clients of the console stay.
     fn kill_clients_of(&self, database: Option<&str>) -> Answer<'_, ()>;
 
     /// Begins to shut down.
     fn shutdown(&self, mode: ShutdownMode);
+
+    /// Whether a shutdown has begun.
+    fn is_shutting_down(&self) -> bool;
+}
+
+/// What a client is told whose database was KILLed.
+pub fn database_removed() -> ErrorResponse {
+    ErrorResponse::fatal(SqlState::ADMIN_SHUTDOWN, "database removed")
+}
+
+/// What a client is told that an operator has disconnected.
+pub fn forced_disconnect() -> ErrorResponse {
+    ErrorResponse::fatal(SqlState::ADMIN_SHUTDOWN, "admin forced disconnect")
 }
 
 /// How to shut down.
@@ -80,6 +104,30 @@ pub struct ClientRow {
     pub application_name: String,
     /// Statements it has prepared.
     pub prepared: usize,
+}
+
+impl ClientRow {
+    /// Database and server user of the pool it is in: the row of SHOW POOLS that counts it.
+    pub fn pool<'a>(&'a self, databases: &'a [Arc<DatabaseSettings>]) -> (&'a str, &'a str) {
+        if is_console(&self.database) {
+            return (NAMES[0], NAMES[0]);
+        }
+        let forced = databases
+            .iter()
+            .find(|database| database.name.as_str() == self.database)
+            .and_then(|database| database.server.as_ref())
+            .map(|server| server.user.as_str());
+        (&self.database, forced.unwrap_or(&self.user))
+    }
+}
+
+/// A user, as SHOW USERS prints it.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct UserRow {
+    /// Its name.
+    pub name: String,
+    /// Most servers it may have; `None`: no limit.
+    pub max_connections: Option<usize>,
 }
 
 /// A setting, as SHOW CONFIG prints it.

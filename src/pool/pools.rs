@@ -1,6 +1,6 @@
 //! All pools of the process.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
@@ -35,6 +35,20 @@ struct State {
     /// SCRAM keys that clients of pools of before have left: their sessions go on, and only a
     /// login would tell the keys again.
     learned: HashMap<UserName, Keys>,
+    paused: Paused,
+}
+
+/// What PAUSE was asked for: pools made later are paused as well.
+#[derive(Debug, Default)]
+struct Paused {
+    all: bool,
+    databases: HashSet<DatabaseName>,
+}
+
+impl Paused {
+    fn holds(&self, database: &DatabaseName) -> bool {
+        self.all || self.databases.contains(database)
+    }
 }
 
 /// What makes servers interchangeable. The server's start-up parameters belong to the database.
@@ -174,7 +188,47 @@ impl Pools {
                 .get(name)
                 .is_some_and(|new| new.max_connections == budget.limit())
         });
+        state
+            .paused
+            .databases
+            .retain(|name| settings.databases.contains_key(name));
         state.settings = settings;
+    }
+
+    /// Stops lending servers of one database, or of all: also those of pools made later.
+    pub fn pause(&self, database: Option<&DatabaseName>) {
+        let mut state = self.state();
+        match database {
+            None => state.paused.all = true,
+            Some(name) => drop(state.paused.databases.insert(name.clone())),
+        }
+        for pool in state.pools.values() {
+            if state.paused.holds(pool.database_name()) && !pool.is_paused() {
+                pool.pause();
+            }
+        }
+    }
+
+    /// Undoes [`Self::pause`] of one database, or that of all; a database paused by name stays so
+    /// until it is resumed by name. False if there was nothing to undo.
+    pub fn resume(&self, database: Option<&DatabaseName>) -> bool {
+        let mut state = self.state();
+        let undone = match database {
+            None => std::mem::take(&mut state.paused.all),
+            Some(name) => state.paused.databases.remove(name),
+        };
+        for pool in state.pools.values() {
+            if !state.paused.holds(pool.database_name()) && pool.is_paused() {
+                pool.resume();
+            }
+        }
+        undone
+    }
+
+    /// Whether [`Self::pause`] holds for one database, by its name or for all; or for all.
+    pub fn is_paused(&self, database: Option<&DatabaseName>) -> bool {
+        let state = self.state();
+        database.map_or(state.paused.all, |name| state.paused.holds(name))
     }
 
     /// A place for a client that has proved who it is: under the limit of the process and of
@@ -241,8 +295,13 @@ impl Pools {
             state.database_budget(&database),
             state.user_budget(credentials.user()),
         ];
+        let paused = state.paused.holds(&database.name);
         let workshop = Workshop::new(database, credentials, budgets, self.myself.clone());
-        Arc::new(Pool::new(workshop, self.workers))
+        let pool = Arc::new(Pool::new(workshop, self.workers));
+        if paused {
+            pool.pause();
+        }
+        pool
     }
 
     /// Makes room under a budget: closes the idle server of another pool that was used the

@@ -323,9 +323,9 @@ impl Replies {
         self.expected.is_empty() && self.phase == Phase::Synced
     }
 
-    /// Whether the client is within a COPY to the server.
-    pub fn is_copy_in(&self) -> bool {
-        matches!(self.copy, Copy::In | Copy::Ended | Copy::Both)
+    /// Whether the server can only go on if the client sends more: COPY data, or a Sync.
+    pub fn awaits_client(&self) -> bool {
+        matches!(self.copy, Copy::In | Copy::Both) || self.phase != Phase::Synced
     }
 
     /// Makes sure that the server is not used again.

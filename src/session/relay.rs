@@ -180,9 +180,6 @@ impl Exchange<'_> {
             Scan::Wants(len) => self.wants = len,
             Scan::Terminate => {
                 self.leaving = true;
-                if server.replies.is_answered() {
-                    return Poll::Ready(Ok(Some(End::Left)));
-                }
             }
         }
         Poll::Ready(Ok(self.ended(server)))
@@ -259,8 +256,12 @@ impl Exchange<'_> {
 
     /// Whether this exchange has come to its end.
     fn ended(&self, server: &Server) -> Option<End> {
-        if self.leaving && server.replies.is_answered() {
-            return Some(End::Left);
+        if self.leaving {
+            if server.replies.is_answered() {
+                return Some(End::Left);
+            }
+            // It waits for COPY data or a Sync that will not come.
+            return server.replies.awaits_client().then_some(End::Vanished);
         }
         let quiet = self.mode != PoolMode::Session
             && server.replies.is_quiet()

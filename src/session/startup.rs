@@ -26,8 +26,8 @@ type Result<T> = std::result::Result<T, SessionError>;
 /// What a connection turned out to be.
 #[derive(Debug)]
 pub enum Hello {
-    /// It asks to cancel a query and expects no answer.
-    Cancel(CancelKey),
+    /// It asks to cancel a query and expects no answer, but the end of the connection.
+    Cancel(CancelKey, Stream),
     /// A client that wants to log in.
     Startup(Greeted),
 }
@@ -127,7 +127,7 @@ impl Opening<'_> {
 
     fn finish(self, packet: StartupPacket, refused: &mut Option<Stream>) -> Result<Hello> {
         let (version, mut parameters, options) = match packet {
-            StartupPacket::CancelRequest(key) => return Ok(Hello::Cancel(key)),
+            StartupPacket::CancelRequest(key) => return Ok(Hello::Cancel(key, self.stream)),
             StartupPacket::StartupMessage {
                 version,
                 parameters,

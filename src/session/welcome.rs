@@ -277,8 +277,9 @@ fn meaning(values: &Values, extra: &Parameters, pool: &Pool) -> Arc<str> {
     format!("{search_path}\0{role}").into()
 }
 
-/// A key that no other client of the process has: its process id tells the worker.
-fn new_key(cx: &Context, client: &Client, version: ProtocolVersion) -> CancelKey {
+/// A key that no other client of the process has, noted in the worker's roster: its process id
+/// tells the worker.
+pub fn new_key(cx: &Context, client: &Client, version: ProtocolVersion) -> CancelKey {
     let secret_len = if version >= ProtocolVersion::V3_2 {
         LONG_SECRET
     } else {

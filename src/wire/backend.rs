@@ -175,7 +175,7 @@ pub fn put_bare(out: &mut Vec<u8>, tag: Tag) {
     put_message(out, tag as u8, |_| {});
 }
 
-/// A column of a RowDescription that belongs to no table, in text format.
+/// A column of a RowDescription that belongs to no table.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Column<'a> {
     /// The column's name.
@@ -184,6 +184,8 @@ pub struct Column<'a> {
     pub type_oid: u32,
     /// The length of its type in bytes; -1 for a variable one.
     pub type_len: i16,
+    /// Whether its values come in binary format; else as text.
+    pub binary: bool,
 }
 
 /// Appends a RowDescription.
@@ -197,7 +199,7 @@ pub fn put_row_description(out: &mut Vec<u8>, columns: &[Column<'_>]) {
             body.extend_from_slice(&column.type_oid.to_be_bytes());
             body.extend_from_slice(&column.type_len.to_be_bytes());
             body.extend_from_slice(&(-1_i32).to_be_bytes()); // no type modifier
-            body.extend_from_slice(&0_i16.to_be_bytes()); // text
+            body.extend_from_slice(&i16::from(column.binary).to_be_bytes());
         }
     });
 }

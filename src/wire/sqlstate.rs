@@ -14,6 +14,8 @@ impl SqlState {
     pub const PROTOCOL_VIOLATION: Self = Self(*b"08P01");
     /// `0A000`
     pub const FEATURE_NOT_SUPPORTED: Self = Self(*b"0A000");
+    /// `25001`
+    pub const ACTIVE_SQL_TRANSACTION: Self = Self(*b"25001");
     /// `25P02`
     pub const IN_FAILED_TRANSACTION: Self = Self(*b"25P02");
     /// `26000`
@@ -22,6 +24,8 @@ impl SqlState {
     pub const INVALID_AUTHORIZATION: Self = Self(*b"28000");
     /// `28P01`
     pub const INVALID_PASSWORD: Self = Self(*b"28P01");
+    /// `34000`
+    pub const INVALID_CURSOR_NAME: Self = Self(*b"34000");
     /// `3D000`
     pub const INVALID_CATALOG_NAME: Self = Self(*b"3D000");
     /// `42501`
@@ -30,6 +34,8 @@ impl SqlState {
     pub const SYNTAX_ERROR: Self = Self(*b"42601");
     /// `42704`
     pub const UNDEFINED_OBJECT: Self = Self(*b"42704");
+    /// `42P03`
+    pub const DUPLICATE_CURSOR: Self = Self(*b"42P03");
     /// `42P05`
     pub const DUPLICATE_PREPARED_STATEMENT: Self = Self(*b"42P05");
     /// `53300`

@@ -242,7 +242,7 @@ async function main() {
     if (name !== tests[0].name && !new RegExp(process.env.SUITE_ONLY || '').test(name)) continue
     let timer
     const tooLong = new Promise((_resolve, reject) => {
-      timer = setTimeout(() => reject(new Error('took longer than a minute')), 60000)
+      timer = setTimeout(() => reject(new Error('took longer than half a minute')), 30000)
     })
     try {
       await Promise.race([body(), tooLong])

@@ -343,10 +343,12 @@ def a_cancel_that_comes_too_late_hits_no_one():
                 return rounds
 
         others = [threads.submit(busy, i) for i in range(6)]
-        for _ in range(20 if SHORT else 60):
-            equal(value(late, "select 2"), 2)
-            late.cancel_safe()
-        stop.set()
+        try:
+            for _ in range(20 if SHORT else 60):
+                equal(value(late, "select 2"), 2)
+                late.cancel_safe()
+        finally:
+            stop.set()
         assert all(other.result() > 0 for other in others)
 
 
@@ -602,6 +604,9 @@ def clients_that_vanish_in_a_statement_cost_no_server():
     crowd(work)
     with connect() as c:
         equal(value(c, "select count(*) from psycopg_suite.item where id = 99"), 0)
+        wait_until(lambda: value(c, "select count(*) from pg_stat_activity where state = 'active' and query like"
+                                 " any ('{copy psycopg_suite.item from stdin,select pg_sleep(0.2)%}')") == 0,
+                   "the servers of the vanished clients are free")
 
 
 @test

@@ -180,7 +180,7 @@ fn a_sync_sent_before_copy_in_was_announced_earns_nothing() {
     let mut replies = sent(&[Kind::Bind, Kind::Execute, Kind::Sync]);
     replies.answered(Tag::BindComplete).unwrap();
     replies.answered(Tag::CopyInResponse).unwrap();
-    assert!(replies.is_copy_in());
+    assert!(replies.awaits_client());
     replies.copy_ended();
     replies.answered(Tag::CommandComplete).unwrap();
     assert!(!replies.is_settled());

@@ -1,0 +1,130 @@
+use proptest::prelude::*;
+
+use super::*;
+
+fn parse(text: &str) -> Command {
+    Command::parse(text).unwrap_or_else(|error| panic!("{text}: {error}"))
+}
+
+fn refused(text: &str) -> String {
+    Command::parse(text).expect_err(text).message
+}
+
+#[test]
+fn keywords_are_known_in_any_case_and_names_are_kept() {
+    assert_eq!(parse("show pools"), Command::Show(Show::Pools));
+    assert_eq!(parse(" SHOW\tPools ;; "), Command::Show(Show::Pools));
+    assert_eq!(parse("SELECT pools"), Command::Show(Show::Pools));
+    assert_eq!(parse("pause"), Command::Pause(None));
+    assert_eq!(parse("PAUSE Shop;"), Command::Pause(Some("Shop".into())));
+    assert_eq!(
+        parse("PAUSE \"my shop\""),
+        Command::Pause(Some("my shop".into()))
+    );
+    assert_eq!(parse("resume shop"), Command::Resume(Some("shop".into())));
+    assert_eq!(parse("Reconnect"), Command::Reconnect(None));
+    assert_eq!(parse("kill shop"), Command::Kill(Some("shop".into())));
+    assert_eq!(parse("kill_client 17"), Command::KillClient("17".into()));
+    assert_eq!(parse("reload"), Command::Reload);
+    assert_eq!(
+        parse("shutdown"),
+        Command::Shutdown(ShutdownMode::Immediate)
+    );
+    assert_eq!(
+        parse("SHUTDOWN wait_for_clients"),
+        Command::Shutdown(ShutdownMode::WaitForClients)
+    );
+}
+
+#[test]
+fn what_drivers_send_is_answered() {
+    for text in ["", " ; ", "-- ping", "/* ping */;"] {
+        assert_eq!(parse(text), Command::Empty, "{text}");
+    }
+    for text in [
+        "SET extra_float_digits = 3",
+        "SET application_name = 'PostgreSQL JDBC Driver'",
+        "set DateStyle to ISO, MDY",
+        "SET TIME ZONE 'UTC'",
+        "SET client_encoding TO 'UTF8'",
+        "SET NAMES 'utf8'",
+        "SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY",
+    ] {
+        assert_eq!(parse(text), Command::IgnoredSet, "{text}");
+    }
+    assert_eq!(
+        parse("SHOW client_encoding"),
+        Command::Parameter(Parameter::ClientEncoding)
+    );
+    assert_eq!(
+        parse("SHOW TIME ZONE"),
+        Command::Parameter(Parameter::TimeZone)
+    );
+    assert_eq!(parse("SELECT 1"), Command::SelectOne);
+    assert_eq!(
+        parse("BEGIN ISOLATION LEVEL READ COMMITTED"),
+        Command::Begin
+    );
+    assert_eq!(parse("start transaction read only"), Command::Begin);
+    assert_eq!(parse("DEALLOCATE ALL"), Command::Deallocate(None));
+    assert_eq!(
+        parse("deallocate prepare \"_pg3_0\""),
+        Command::Deallocate(Some("_pg3_0".into()))
+    );
+    assert_eq!(parse("DISCARD ALL"), Command::DiscardAll);
+    assert_eq!(parse("RESET search_path"), Command::Reset);
+    assert_eq!(parse("end"), Command::Commit);
+    assert_eq!(parse("ROLLBACK WORK"), Command::Rollback);
+}
+
+#[test]
+fn what_is_no_command_is_named_in_the_answer() {
+    assert_eq!(
+        refused("SHOW nothing"),
+        "invalid command 'SHOW nothing', use SHOW HELP;"
+    );
+    for text in [
+        "DROP TABLE ledger",
+        "SHOW",
+        "SHOW pools lists",
+        "SHOW pools; SHOW lists",
+        "RELOAD now",
+        "SHUTDOWN now",
+        "PAUSE a b",
+        "PAUSE my-shop",
+        "PAUSE 'shop",
+        "SET",
+        "SET a",
+        "SELECT 2",
+        "COMMIT PREPARED 'x'",
+        "ROLLBACK TO here",
+        "= show",
+        "SHOW fds",
+        "SHOW sockets",
+    ] {
+        assert_eq!(
+            refused(text),
+            format!("invalid command '{text}', use SHOW HELP;")
+        );
+    }
+    assert_eq!(refused(&"x".repeat(2000)), "bad arguments");
+}
+
+#[test]
+fn a_set_of_anything_else_is_for_admins_to_be_refused() {
+    assert_eq!(parse("SET default_pool_size = 5"), Command::Set);
+}
+
+proptest! {
+    #[test]
+    fn no_text_is_too_strange(text in "\\PC{0,80}") {
+        let _ = Command::parse(&text);
+    }
+
+    #[test]
+    fn no_sequence_of_words_and_signs_is_too_strange(
+        text in "((show|set|pause|kill_client|shutdown|select|begin|;|'|\"|=|--|/\\*|\\*/|1|x)[ \n]?){0,12}"
+    ) {
+        let _ = Command::parse(&text);
+    }
+}

@@ -1,0 +1,173 @@
+//! A process for tests: two databases, whatever clients a test puts in, and a log of what was
+//! asked of it.
+
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, SystemTime};
+
+use super::{Answer, ClientRow, Control, SettingRow, ShutdownMode, UserRow};
+use crate::auth::identity::Identity;
+use crate::auth::names::{DatabaseName, UserName};
+use crate::policy::admission::admit;
+use crate::pool::settings::{
+    DatabaseSettings, PoolSettings, PoolsSettings, ServerAddress, ServerCredentials, ServerTls,
+};
+use crate::pool::{Pool, Pools};
+use crate::session::stats::LoginStats;
+
+pub(crate) struct FakeControl {
+    pub(crate) pools: Arc<Pools>,
+    pub(crate) logins: Arc<LoginStats>,
+    pub(crate) clients: Mutex<Vec<ClientRow>>,
+    pub(crate) problems: Mutex<Vec<String>>,
+    pub(crate) log: Mutex<Vec<String>>,
+    /// Where the servers of `silent` listen: connections are taken and never answered.
+    silent: std::net::TcpListener,
+}
+
+impl FakeControl {
+    /// Databases `shop`, where everybody is `owner`, and `ledger`, where everybody is himself.
+    /// Nothing listens for them.
+    pub(crate) fn new() -> Arc<Self> {
+        let owner = ServerCredentials {
+            user: UserName::new("owner"),
+            secret: None,
+        };
+        let databases = [database("shop", Some(owner)), database("ledger", None)];
+        let settings = PoolsSettings {
+            databases: databases
+                .into_iter()
+                .map(|d| (d.name.clone(), Arc::new(d)))
+                .collect(),
+            ..PoolsSettings::default()
+        };
+        Arc::new(Self {
+            pools: Pools::new(settings, 1),
+            logins: Arc::default(),
+            clients: Mutex::default(),
+            problems: Mutex::default(),
+            log: Mutex::default(),
+            silent: std::net::TcpListener::bind("127.0.0.1:0").unwrap(),
+        })
+    }
+
+    /// The pool that a user of a database gets.
+    pub(crate) fn pool(&self, database: &str, user: &str) -> Arc<Pool> {
+        let identity = Identity::trusted(UserName::new(user));
+        let admission = admit(identity, DatabaseName::new(database));
+        self.pools.pool_for(&admission, None, None).unwrap()
+    }
+
+    /// The pool of one more database, whose server never answers.
+    pub(crate) fn silent_pool(&self, name: &str) -> Arc<Pool> {
+        let port = self.silent.local_addr().unwrap().port();
+        let mut silent = database(name, None);
+        silent.address = ServerAddress::Tcp("127.0.0.1".into(), port);
+        let mut databases = self.pools.databases();
+        databases.push(Arc::new(silent));
+        self.pools.reload(PoolsSettings {
+            databases: databases.into_iter().map(|d| (d.name.clone(), d)).collect(),
+            ..PoolsSettings::default()
+        });
+        self.pool(name, "ann")
+    }
+
+    pub(crate) fn add_client(&self, id: u64, names: (&str, &str), state: &'static str, secs: u64) {
+        let (database, user) = names;
+        self.clients.lock().unwrap().push(ClientRow {
+            id,
+            user: user.into(),
+            database: database.into(),
+            replication: "none",
+            state,
+            address: "127.0.0.1:5000".into(),
+            local_address: "127.0.0.1:6432".into(),
+            connected: SystemTime::UNIX_EPOCH,
+            in_state: Duration::from_secs(secs),
+            server: 0,
+            server_pid: 0,
+            tls: String::new(),
+            application_name: "psql".into(),
+            prepared: 3,
+        });
+    }
+
+    pub(crate) fn log(&self) -> Vec<String> {
+        self.log.lock().unwrap().clone()
+    }
+
+    fn note(&self, what: String) {
+        self.log.lock().unwrap().push(what);
+    }
+}
+
+impl Control for FakeControl {
+    fn pools(&self) -> &Arc<Pools> {
+        &self.pools
+    }
+
+    fn logins(&self) -> &Arc<LoginStats> {
+        &self.logins
+    }
+
+    fn clients(&self) -> Answer<'_, Vec<ClientRow>> {
+        Box::pin(async { self.clients.lock().unwrap().clone() })
+    }
+
+    fn settings(&self) -> Vec<SettingRow> {
+        vec![SettingRow {
+            key: "pool.size".into(),
+            value: "30".into(),
+            default: "20".into(),
+            changeable: true,
+        }]
+    }
+
+    fn users(&self) -> Vec<UserRow> {
+        vec![UserRow {
+            name: "ann".into(),
+            max_connections: Some(7),
+        }]
+    }
+
+    fn reload(&self) -> Answer<'_, Result<(), Vec<String>>> {
+        Box::pin(async {
+            let problems = self.problems.lock().unwrap().clone();
+            if problems.is_empty() {
+                Ok(())
+            } else {
+                Err(problems)
+            }
+        })
+    }
+
+    fn kill_client(&self, id: u64) -> Answer<'_, bool> {
+        Box::pin(async move { self.clients.lock().unwrap().iter().any(|c| c.id == id) })
+    }
+
+    fn kill_clients_of(&self, database: Option<&str>) -> Answer<'_, ()> {
+        self.note(format!("kill clients of {database:?}"));
+        Box::pin(async {})
+    }
+
+    fn shutdown(&self, mode: ShutdownMode) {
+        self.note(format!("shutdown {mode:?}"));
+    }
+
+    fn is_shutting_down(&self) -> bool {
+        self.log().iter().any(|line| line.starts_with("shutdown"))
+    }
+}
+
+fn database(name: &str, server: Option<ServerCredentials>) -> DatabaseSettings {
+    DatabaseSettings {
+        name: DatabaseName::new(name),
+        address: ServerAddress::Tcp("db.example".into(), 5433),
+        dbname: format!("{name}_db"),
+        server,
+        max_connections: Some(50),
+        max_clients: None,
+        startup_parameters: Default::default(),
+        pool: PoolSettings::default(),
+        tls: ServerTls::default(),
+    }
+}
