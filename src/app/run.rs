@@ -6,10 +6,11 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::net::TcpListener;
 use tokio::runtime;
 use tokio::time::MissedTickBehavior;
-use tracing::info;
+use tracing::{info, warn};
 
 use crate::app::listener::Listeners;
 use crate::app::process::Process;
@@ -47,8 +48,21 @@ pub fn run(file: &Path) -> Result<(), StartError> {
     Ok(())
 }
 
+/// Every client and every server is an open file, and the usual soft limit is 1,024.
+fn raise_open_files() {
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit {
+        current: limit.maximum,
+        ..limit
+    };
+    if let Err(error) = setrlimit(Resource::Nofile, raised) {
+        warn!(%error, limit = ?limit.current, "the limit of open files could not be raised");
+    }
+}
+
 async fn live(file: &Path, settings: Settings) -> io::Result<()> {
     let log = logs::start(&settings.telemetry).map_err(io::Error::other)?;
+    raise_open_files();
     let metrics = metrics::install().map_err(io::Error::other)?;
     let listeners = Listeners::bind(&settings.listen).await?;
     let scraped = match settings.telemetry.metrics_address {

@@ -1,6 +1,7 @@
 //! A limit of server connections that several pools share: a database's, a user's.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tokio::sync::Semaphore;
 
@@ -9,6 +10,8 @@ use tokio::sync::Semaphore;
 pub struct Budget {
     limit: Option<usize>,
     places: Option<Arc<Semaphore>>,
+    /// Pools that wait for a place.
+    waiting: AtomicUsize,
 }
 
 impl Budget {
@@ -17,12 +20,23 @@ impl Budget {
         Self {
             limit,
             places: limit.map(|limit| Arc::new(Semaphore::new(limit))),
+            waiting: AtomicUsize::new(0),
         }
     }
 
     /// The limit it was made with.
     pub fn limit(&self) -> Option<usize> {
         self.limit
+    }
+
+    /// Whether a pool waits for a place, and would be glad of an idle server's.
+    pub(super) fn is_wanted(&self) -> bool {
+        self.waiting.load(Ordering::SeqCst) > 0
+    }
+
+    /// Counts the pools that wait for a place.
+    pub(super) fn waiting(&self) -> &AtomicUsize {
+        &self.waiting
     }
 
     /// The places, if they are limited.

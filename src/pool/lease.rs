@@ -86,7 +86,13 @@ impl Lease {
         if let Some(mut object) = self.object.take() {
             object.used = now;
             object.info.take_back();
-            drop(object); // to deadpool
+            let nobody_waits =
+                || Object::pool(&object).is_none_or(|pool| pool.status().waiting == 0);
+            if self.workshop.should_make_room() && nobody_waits() {
+                drop(Object::take(object));
+            } else {
+                drop(object); // to deadpool
+            }
             self.workshop.server_returned();
         }
     }

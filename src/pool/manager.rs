@@ -1,7 +1,9 @@
 //! How deadpool makes servers and decides whether one may be lent again.
 
+use std::future::poll_fn;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
+use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use deadpool::managed::{self, Metrics, RecycleError, RecycleResult};
@@ -50,6 +52,8 @@ pub struct Workshop {
     /// Clients that wait here although an idle server might come back.
     starving: AtomicUsize,
     returned: Notify,
+    /// Told when somebody begins to wait here.
+    pub(super) need: Notify,
     logins: AtomicUsize,
 }
 
@@ -79,6 +83,7 @@ impl Workshop {
             failure: Mutex::new(None),
             starving: AtomicUsize::new(0),
             returned: Notify::new(),
+            need: Notify::new(),
             logins: AtomicUsize::new(0),
         }
     }
@@ -93,6 +98,13 @@ impl Workshop {
         if self.starving.load(Ordering::SeqCst) > 0 {
             self.returned.notify_one();
         }
+    }
+
+    /// Whether an idle server of this pool had better make room for another pool's. Whoever
+    /// waits in this pool comes first.
+    pub(super) fn should_make_room(&self) -> bool {
+        self.budgets.iter().any(|budget| budget.is_wanted())
+            && self.starving.load(Ordering::SeqCst) == 0
     }
 
     pub(super) fn is_current(&self, epoch: u64) -> bool {
@@ -126,6 +138,9 @@ impl Workshop {
         if let Ok(place) = places.clone().try_acquire_owned() {
             return Ok(Some(place));
         }
+        // Before the search: what falls idle after it is given up by who returns it.
+        budget.waiting().fetch_add(1, Ordering::SeqCst);
+        let _waiting = Leave(budget.waiting());
         if let Some(pools) = self.pools.upgrade() {
             pools.evict(budget, &self.registry);
         }
@@ -136,13 +151,19 @@ impl Workshop {
     /// Waits, unless a server comes back, which is then the better choice.
     async fn or_returned<T>(&self, wait: impl Future<Output = T>) -> Result<T, Arc<ConnectError>> {
         let mut wait = std::pin::pin!(wait);
+        if let Poll::Ready(done) = poll_fn(|cx| Poll::Ready(wait.as_mut().poll(cx))).await {
+            return Ok(done);
+        }
         let returned = self.returned.notified();
         self.starving.fetch_add(1, Ordering::SeqCst);
         let _count = Leave(&self.starving);
+        self.need.notify_waiters();
         tokio::select! {
             biased;
             done = &mut wait => Ok(done),
             () = returned => Err(Arc::new(ConnectError::Retry)),
+            // A server may have come back between the look for one and the count above.
+            () = tokio::time::sleep(LOOK_AGAIN) => Err(Arc::new(ConnectError::Retry)),
         }
     }
 
@@ -289,5 +310,7 @@ impl Drop for Leave<'_> {
     }
 }
 
+/// How long a client waits to open a server before it looks for an idle one again.
+const LOOK_AGAIN: Duration = Duration::from_millis(500);
 /// For a check query where server_connect_timeout is off.
 const CHECK_LIMIT: Duration = Duration::from_secs(15);

@@ -164,6 +164,7 @@ impl Pool {
     pub async fn tidy(&self) {
         let (settings, now) = (self.settings(), Instant::now());
         let mut size = self.size();
+        let mut news = false;
         for store in self.stores() {
             let removed = store.retain(|server, _| {
                 let expired = server.expires.is_some_and(|expires| expires <= now);
@@ -172,13 +173,16 @@ impl Pool {
                 });
                 let close = expired || (idle && size > settings.min_size);
                 size -= usize::from(close);
+                news |= !close && server.has_news();
                 !close
             });
             for server in &removed.removed {
                 tracing::debug!(server = server.info.id, "server closed: idle or too old");
             }
         }
-        if self.size() < settings.min_size && !self.is_paused() && !self.is_closed() {
+        // A server that has closed its connection says so; whether it did is seen when it is lent.
+        let short = self.size() < settings.min_size || news;
+        if short && !self.is_paused() && !self.is_closed() {
             self.fill(settings.min_size).await;
         }
     }
@@ -328,14 +332,26 @@ impl Pool {
     }
 
     /// Opens servers until there are `min`: deadpool opens one only for who finds none idle, so
-    /// the idle ones are held for the moment that takes.
+    /// the idle ones are held for the moment that takes, or until somebody needs one.
     async fn fill(&self, min: usize) {
         let mut held = Vec::new();
-        while held.len() < min {
-            match self.ordinary.timeout_get(&AT_ONCE).await {
-                Ok(object) => held.push(object),
-                Err(_) => break,
+        let need = self.workshop.need.notified();
+        let fill = async {
+            while held.len() < min && self.waiting() == 0 {
+                match self.ordinary.timeout_get(&AT_ONCE).await {
+                    Ok(object) => held.push(object),
+                    Err(_) => break,
+                }
             }
+        };
+        tokio::select! {
+            biased;
+            () = need => {}
+            () = fill => {}
+        }
+        for object in held {
+            drop(object);
+            self.workshop.server_returned();
         }
     }
 }

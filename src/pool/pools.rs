@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use crate::auth::names::{DatabaseName, UserName};
+use crate::auth::scram::Keys;
 use crate::auth::secret::Secret;
 use crate::policy::admission::Admission;
 use crate::pool::budget::Budget;
@@ -31,6 +32,9 @@ struct State {
     databases: HashMap<DatabaseName, Arc<Budget>>,
     users: HashMap<UserName, Arc<Budget>>,
     clients: HashMap<DatabaseName, Arc<AtomicUsize>>,
+    /// SCRAM keys that clients of pools of before have left: their sessions go on, and only a
+    /// login would tell the keys again.
+    learned: HashMap<UserName, Keys>,
     paused: Paused,
 }
 
@@ -112,7 +116,12 @@ impl Pools {
             None => database,
             Some(kind) => Arc::new(for_replication(&database, kind)),
         };
-        let pool = self.make(&mut state, database, Credentials::new(user, secret));
+        let own = database.server.is_none();
+        let credentials = Credentials::new(user, secret);
+        if own && let Some(keys) = state.learned.get(credentials.user()) {
+            credentials.learn(keys.clone());
+        }
+        let pool = self.make(&mut state, database, credentials);
         state.pools.insert(key, pool.clone());
         Ok(pool)
     }
@@ -149,6 +158,7 @@ impl Pools {
     /// and made anew for who comes next.
     pub fn reload(&self, settings: PoolsSettings) {
         let mut state = self.state();
+        let state = &mut *state;
         let old_users = std::mem::take(&mut state.settings.max_user_connections);
         let new_users = &settings.max_user_connections;
         state
@@ -165,6 +175,9 @@ impl Pools {
                         Some(kind) => for_replication(new, kind).has_same_servers(pool.database()),
                     });
             if !(same && same_user) {
+                if let Some(keys) = pool.workshop().credentials.client_keys() {
+                    state.learned.insert(pool.user().clone(), keys);
+                }
                 pool.close();
             }
             same && same_user

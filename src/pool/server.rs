@@ -165,6 +165,12 @@ impl Server {
         }
     }
 
+    /// Whether something may have arrived, such as the end of the connection.
+    pub(super) fn has_news(&self) -> bool {
+        let mut cx = Context::from_waker(Waker::noop());
+        self.stream.socket().poll_read_ready(&mut cx).is_ready()
+    }
+
     /// Takes what a server says unasked; false if it says anything else.
     #[expect(
         clippy::wildcard_enum_match_arm,

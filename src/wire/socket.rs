@@ -64,6 +64,18 @@ impl Socket {
         }
     }
 
+    /// Whether reading may bring something; it may also turn out not to.
+    ///
+    /// # Errors
+    /// The socket's, or its runtime is gone.
+    pub fn poll_read_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match &self.kind {
+            Kind::Tcp(socket) => socket.poll_read_ready(cx),
+            Kind::Unix(socket) => socket.poll_read_ready(cx),
+            Kind::Lost => Poll::Ready(Ok(())),
+        }
+    }
+
     /// The first byte that will be read, without reading it; `None` at the end of the stream.
     /// `Some(0)` for a Unix socket, where nobody needs to ask. Cancel safe.
     ///

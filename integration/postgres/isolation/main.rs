@@ -1,0 +1,1 @@
+//! What one client does must not reach another: clients that share servers.

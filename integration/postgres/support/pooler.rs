@@ -1,0 +1,158 @@
+//! A pgwarden of the test's own.
+
+use std::fs::{self, File};
+use std::path::Path;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use rustix::process::{Pid, Signal, kill_process};
+use tempfile::TempDir;
+use tokio::net::TcpStream;
+
+use super::postgres::Postgres;
+use super::raw::Raw;
+use super::{eventually, free_port};
+
+/// A running pooler.
+#[derive(Debug)]
+pub(crate) struct Pooler {
+    dir: TempDir,
+    child: Child,
+    pub(crate) port: u16,
+}
+
+/// The database `shop` with one user on the server for all clients.
+pub(crate) fn shop(postgres: &Postgres) -> String {
+    format!(
+        "[databases.shop]\nport = {}\nserver = {{ user = \"app\", password = \"app\" }}\n",
+        postgres.port
+    )
+}
+
+impl Pooler {
+    /// Starts a pooler with these settings. Clients are trusted unless there is an `[auth]`.
+    pub(crate) async fn start(settings: &str) -> Self {
+        Self::start_with(settings, &[], Command::new(env!("CARGO_BIN_EXE_pgwarden"))).await
+    }
+
+    /// Starts a pooler with these settings, and these files beside them.
+    pub(crate) async fn start_with(
+        settings: &str,
+        files: &[(&str, &str)],
+        mut command: Command,
+    ) -> Self {
+        let dir = tempfile::Builder::new()
+            .prefix("pgwarden-pooler-")
+            .tempdir()
+            .unwrap();
+        let port = free_port();
+        for (name, text) in files {
+            fs::write(dir.path().join(name), text).unwrap();
+        }
+        write_settings(dir.path(), port, settings);
+        let log = File::create(dir.path().join("log")).unwrap();
+        let child = command
+            .arg(dir.path().join("pgwarden.toml"))
+            .stdin(Stdio::null())
+            .stdout(log.try_clone().unwrap())
+            .stderr(log)
+            .spawn()
+            .unwrap();
+        let mut this = Self { dir, child, port };
+        eventually("pgwarden is up", async || {
+            assert_eq!(this.child.try_wait().unwrap(), None, "{}", this.log());
+            TcpStream::connect(("127.0.0.1", port)).await.is_ok()
+        })
+        .await;
+        this
+    }
+
+    /// Writes other settings, which count after a reload.
+    pub(crate) fn write(&self, settings: &str) {
+        write_settings(self.dir.path(), self.port, settings);
+    }
+
+    /// Has the settings read again, and waits until they are: until a database is known that
+    /// was not before.
+    pub(crate) async fn reload(&self, settings: &str) {
+        static NEXT: AtomicUsize = AtomicUsize::new(0);
+        let marker = format!("marker_{}", NEXT.fetch_add(1, Ordering::Relaxed));
+        self.write(&format!("{settings}\n[databases.{marker}]\nport = 1\n"));
+        self.signal(Signal::HUP);
+        eventually("the configuration is reloaded", async || {
+            let login = Raw::login(self.port, "app", &marker, &[]).await;
+            login.is_err_and(|failure| failure.code != "3D000")
+        })
+        .await;
+    }
+
+    /// The folder of its settings.
+    pub(crate) fn dir(&self) -> &Path {
+        self.dir.path()
+    }
+
+    /// What it has logged.
+    pub(crate) fn log(&self) -> String {
+        fs::read_to_string(self.dir.path().join("log")).unwrap_or_default()
+    }
+
+    /// Sends it a signal.
+    pub(crate) fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.child), signal).unwrap();
+    }
+
+    /// Whether it still runs.
+    pub(crate) fn is_running(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_none()
+    }
+
+    /// Waits until it has ended.
+    pub(crate) async fn ended(&mut self) -> ExitStatus {
+        let mut status = None;
+        eventually("pgwarden ends", async || {
+            status = self.child.try_wait().unwrap();
+            status.is_some()
+        })
+        .await;
+        status.unwrap()
+    }
+
+    /// A number of kilobytes from its `/proc/<pid>/status`, such as `VmRSS`.
+    pub(crate) fn memory(&self, name: &str) -> u64 {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let line = status.lines().find(|line| line.starts_with(name)).unwrap();
+        line.split_whitespace().nth(1).unwrap().parse().unwrap()
+    }
+
+    /// How many files it has open.
+    pub(crate) fn open_files(&self) -> usize {
+        fs::read_dir(format!("/proc/{}/fd", self.child.id()))
+            .unwrap()
+            .count()
+    }
+}
+
+impl Drop for Pooler {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        if std::thread::panicking() {
+            let log = self.log();
+            let lines: Vec<_> = log.lines().collect();
+            let last = lines[lines.len().saturating_sub(40)..].join("\n");
+            eprintln!("pgwarden's log:\n{last}");
+        }
+    }
+}
+
+fn write_settings(dir: &Path, port: u16, settings: &str) {
+    let mut text = format!("[listen]\nport = {port}\n");
+    if !settings.contains("[auth]") {
+        text.push_str("[auth]\nmethod = \"trust\"\n");
+    }
+    text.push_str(settings);
+    // Whole or not at all, as an editor does it.
+    let new = dir.join("pgwarden.toml.new");
+    fs::write(&new, text).unwrap();
+    fs::rename(new, dir.join("pgwarden.toml")).unwrap();
+}
