@@ -3,9 +3,11 @@
 
 mod connection;
 mod listener;
+mod place;
 mod process;
 mod run;
 mod signals;
 mod worker;
+mod workers;
 
 pub use run::{StartError, run};

@@ -11,6 +11,7 @@ pub mod settings;
 
 mod file;
 mod forms;
+mod load;
 mod locate;
 mod resolve;
 mod suggest;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::io::AsyncWriteExt;
 use tracing::{debug, info, warn};
 
-use crate::app::worker::Place;
+use crate::app::place::Place;
 use crate::console::{self, Role, Seat, is_console};
 use crate::pool::manager::next_id;
 use crate::session::error::SessionError;

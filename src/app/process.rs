@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::watch;
 use tracing::{error, info};
 
-use crate::app::worker::{Order, Workers};
+use crate::app::workers::{Order, Workers};
 use crate::config::settings::Settings;
 use crate::console::control::{
     Answer, ClientRow, Control, SettingRow, ShutdownMode, UserRow, database_removed,

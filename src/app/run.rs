@@ -13,9 +13,11 @@ use tokio::time::MissedTickBehavior;
 use tracing::{info, warn};
 
 use crate::app::listener::Listeners;
+use crate::app::place::Place;
 use crate::app::process::Process;
 use crate::app::signals;
-use crate::app::worker::{self, Order, Place, Workers};
+use crate::app::worker;
+use crate::app::workers::{Order, Workers};
 use crate::config::problem::Problems;
 use crate::config::settings::Settings;
 use crate::console::control::ShutdownMode;

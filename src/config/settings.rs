@@ -1,13 +1,7 @@
 //! Everything an operator has set, resolved and checked.
 
-use std::env;
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use super::file::{Variables, Written, is_override};
-use super::problem::{Place, Problem, Problems};
-use super::resolve::settings;
-use super::values::Document;
 use crate::console::settings::ConsoleSettings;
 use crate::pool::settings::PoolsSettings;
 use crate::session::settings::SessionSettings;
@@ -30,70 +24,6 @@ pub struct Settings {
     pub telemetry: TelemetrySettings,
     /// Every key, for people to look at.
     pub entries: Vec<Entry>,
-}
-
-impl Settings {
-    /// Reads a file and the process's environment.
-    ///
-    /// # Errors
-    /// Everything that is wrong, at once.
-    pub fn load(path: &Path) -> Result<Self, Problems> {
-        let unusable = |place, complaint| {
-            Problems::new(vec![Problem {
-                place,
-                key: String::new(),
-                value: None,
-                complaint,
-            }])
-        };
-        let text = fs::read_to_string(path).map_err(|error| {
-            let place = Place::File {
-                file: path.to_owned(),
-                line: None,
-                column: None,
-            };
-            unusable(place, format!("cannot be read: {error}"))
-        })?;
-        let mut variables = Variables::new();
-        for (name, value) in env::vars_os() {
-            let name = name.to_string_lossy().into_owned();
-            match value.into_string() {
-                Ok(value) => {
-                    variables.insert(name, value);
-                }
-                Err(_) if is_override(&name) => {
-                    let place = Place::Environment { variable: name };
-                    return Err(unusable(place, "expected a value in UTF-8".into()));
-                }
-                Err(_) => {} // A password that asks for it finds it missing.
-            }
-        }
-        Self::from_text(&text, path, variables)
-    }
-
-    /// Reads a text as if it stood in `file`, which messages name and in whose folder
-    /// relative paths start, and these variables.
-    ///
-    /// # Errors
-    /// Everything that is wrong, at once.
-    pub fn from_text(
-        text: &str,
-        file: &Path,
-        variables: impl IntoIterator<Item = (String, String)>,
-    ) -> Result<Self, Problems> {
-        let variables: Variables = variables.into_iter().collect();
-        let written = Written::read(text, file, &variables)?;
-        let base = file.parent().unwrap_or(Path::new(""));
-        let document = Document::new(&written, base, &variables);
-        let mut settings = settings(&document.root());
-        let (entries, problems) = document.finish();
-        settings.entries = entries;
-        if problems.is_empty() {
-            Ok(settings)
-        } else {
-            Err(Problems::new(problems))
-        }
-    }
 }
 
 impl Default for Settings {

@@ -1,9 +1,19 @@
 //! A limit of server connections that several pools share: a database's, a user's.
 
+use std::fmt::Debug;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tokio::sync::Semaphore;
+
+use crate::pool::server::info::Registry;
+
+/// Closes idle servers of other pools, to make room under a budget.
+pub(super) trait MakeRoom: Debug + Send + Sync {
+    /// Closes the idle server under the budget that was used the longest ago; none of
+    /// `but_not`'s.
+    fn evict(&self, budget: &Arc<Budget>, but_not: &Arc<Registry>);
+}
 
 /// Places for servers; each server holds one for its life.
 #[derive(Debug)]

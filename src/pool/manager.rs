@@ -10,10 +10,9 @@ use deadpool::managed::{self, Metrics, RecycleError, RecycleResult};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use tracing::{info, warn};
 
-use crate::pool::budget::Budget;
+use crate::pool::budget::{Budget, MakeRoom};
 use crate::pool::credentials::Credentials;
 use crate::pool::error::ConnectError;
-use crate::pool::pools::Pools;
 use crate::pool::replies::Replies;
 use crate::pool::server::Server;
 use crate::pool::server::connect::Target;
@@ -41,7 +40,7 @@ pub struct Workshop {
     pub(super) registry: Arc<Registry>,
     pub(super) budgets: [Arc<Budget>; 2],
     /// All pools, to evict an idle server of another where a budget is used up.
-    pub(super) pools: Weak<Pools>,
+    pub(super) pools: Weak<dyn MakeRoom>,
     /// What the first server reported: what clients see as the defaults.
     pub(super) welcome: OnceLock<Arc<Parameters>>,
     /// Raised to have all servers of before closed.
@@ -62,7 +61,7 @@ impl Workshop {
         database: Arc<DatabaseSettings>,
         credentials: Credentials,
         budgets: [Arc<Budget>; 2],
-        pools: Weak<Pools>,
+        pools: Weak<dyn MakeRoom>,
     ) -> Self {
         let target = Arc::new(Target {
             address: database.address.clone(),

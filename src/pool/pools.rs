@@ -8,7 +8,7 @@ use crate::auth::names::{DatabaseName, UserName};
 use crate::auth::scram::Keys;
 use crate::auth::secret::Secret;
 use crate::policy::admission::Admission;
-use crate::pool::budget::Budget;
+use crate::pool::budget::{Budget, MakeRoom};
 use crate::pool::credentials::Credentials;
 use crate::pool::manager::Workshop;
 use crate::pool::pool::Pool;
@@ -296,7 +296,12 @@ impl Pools {
             state.user_budget(credentials.user()),
         ];
         let paused = state.paused.holds(&database.name);
-        let workshop = Workshop::new(database, credentials, budgets, self.myself.clone());
+        let workshop = Workshop::new(
+            database,
+            credentials,
+            budgets,
+            self.myself.clone() as Weak<dyn MakeRoom>,
+        );
         let pool = Arc::new(Pool::new(workshop, self.workers));
         if paused {
             pool.pause();
@@ -304,9 +309,13 @@ impl Pools {
         pool
     }
 
-    /// Makes room under a budget: closes the idle server of another pool that was used the
-    /// longest ago.
-    pub(super) fn evict(&self, budget: &Arc<Budget>, but_not: &Arc<Registry>) {
+    fn state(&self) -> std::sync::MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl MakeRoom for Pools {
+    fn evict(&self, budget: &Arc<Budget>, but_not: &Arc<Registry>) {
         let sharing: Vec<_> = self
             .all()
             .into_iter()
@@ -327,10 +336,6 @@ impl Pools {
         {
             tracing::info!(database = %pool.database_name(), user = %pool.user(), "idle server evicted");
         }
-    }
-
-    fn state(&self) -> std::sync::MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -1,0 +1,123 @@
+//! All workers, from outside: what they can be asked, and which of them to ask.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::sync::{Notify, oneshot};
+
+use crate::console::control::ClientRow;
+use crate::console::settings::ConsoleSettings;
+use crate::session::settings::SessionSettings;
+use crate::session::welcome::worker_of;
+use crate::wire::cancel_key::CancelKey;
+use crate::wire::error_response::ErrorResponse;
+use crate::wire::socket::Socket;
+
+/// What a worker is asked to do.
+#[derive(Debug)]
+pub(super) enum Order {
+    /// Cancel what the client with this key waits for, and tell when that is done.
+    Cancel(CancelKey, oneshot::Sender<()>),
+    /// List the clients.
+    Clients(oneshot::Sender<Vec<ClientRow>>),
+    /// Serve a new connection.
+    Connection(Socket),
+    /// Send clients away as they fall idle.
+    Drain,
+    /// End one client; tells whether it was here.
+    Kill(u64, oneshot::Sender<bool>),
+    /// End the clients of a database, or all.
+    KillAll(Option<String>, ErrorResponse),
+    /// Use other settings from now on.
+    Reload(Arc<SessionSettings>, Arc<ConsoleSettings>),
+}
+
+/// All workers, from outside.
+#[derive(Debug)]
+pub(super) struct Workers {
+    orders: Vec<UnboundedSender<Order>>,
+    load: Vec<AtomicUsize>,
+    /// Told whenever a connection ends.
+    pub(super) departed: Notify,
+}
+
+impl Workers {
+    /// Channels for this many workers, which are not running yet.
+    pub(super) fn new(count: usize) -> (Self, Vec<UnboundedReceiver<Order>>) {
+        let (orders, receivers) = (0..count).map(|_| unbounded_channel()).unzip();
+        let load = (0..count).map(|_| AtomicUsize::new(0)).collect();
+        (
+            Self {
+                orders,
+                load,
+                departed: Notify::new(),
+            },
+            receivers,
+        )
+    }
+
+    /// Gives a new connection to the worker that has the fewest.
+    pub(super) fn give(&self, socket: Socket) {
+        let least = self
+            .load
+            .iter()
+            .enumerate()
+            .min_by_key(|(_, load)| load.load(Ordering::Relaxed));
+        let worker = least.map_or(0, |(worker, _)| worker);
+        self.load[worker].fetch_add(1, Ordering::Relaxed);
+        self.send(worker, Order::Connection(socket));
+    }
+
+    /// Has a query cancelled; returns when the server has been told. Cancel safe.
+    pub(super) async fn cancel(&self, key: CancelKey) {
+        let (done, wait) = oneshot::channel();
+        self.send(worker_of(&key), Order::Cancel(key, done));
+        // An error only says that there was nothing to wait for.
+        let _ = wait.await;
+    }
+
+    /// The clients of all workers.
+    pub(super) async fn clients(&self) -> Vec<ClientRow> {
+        let mut rows = Vec::new();
+        for worker in 0..self.orders.len() {
+            let (answer, wait) = oneshot::channel();
+            self.send(worker, Order::Clients(answer));
+            rows.extend(wait.await.unwrap_or_default());
+        }
+        rows.sort_by_key(|row| row.id);
+        rows
+    }
+
+    /// Ends one client.
+    pub(super) async fn kill(&self, id: u64) -> bool {
+        for worker in 0..self.orders.len() {
+            let (answer, wait) = oneshot::channel();
+            self.send(worker, Order::Kill(id, answer));
+            if wait.await.unwrap_or(false) {
+                return true;
+            }
+        }
+        false
+    }
+
+    /// Asks the same of every worker.
+    pub(super) fn ask_all(&self, order: impl Fn() -> Order) {
+        for worker in 0..self.orders.len() {
+            self.send(worker, order());
+        }
+    }
+
+    /// Notes that a connection of a worker's has ended.
+    pub(super) fn left(&self, worker: usize) {
+        self.load[worker].fetch_sub(1, Ordering::Relaxed);
+        self.departed.notify_waiters();
+    }
+
+    fn send(&self, worker: usize, order: Order) {
+        if let Some(orders) = self.orders.get(worker) {
+            // A worker that is gone is the end of the process; nobody waits for its answer.
+            let _ = orders.send(order);
+        }
+    }
+}
