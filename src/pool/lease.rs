@@ -9,7 +9,6 @@ use tracing::{debug, warn};
 use crate::pool::manager::{Manager, Workshop};
 use crate::pool::server::Server;
 use crate::pool::server::reset::Soil;
-use crate::pool::stats::Stats;
 
 /// A server lent to a client.
 ///
@@ -20,7 +19,6 @@ use crate::pool::stats::Stats;
 pub struct Lease {
     object: Option<Object<Manager>>,
     workshop: Arc<Workshop>,
-    stats: Arc<Stats>,
 }
 
 /// What became of a server.
@@ -36,11 +34,10 @@ pub enum Released {
 }
 
 impl Lease {
-    pub(super) fn new(object: Object<Manager>, workshop: Arc<Workshop>, stats: Arc<Stats>) -> Self {
+    pub(super) fn new(object: Object<Manager>, workshop: Arc<Workshop>) -> Self {
         Self {
             object: Some(object),
             workshop,
-            stats,
         }
     }
 
@@ -141,7 +138,7 @@ impl Cleaning {
                 if server.soil > Soil::Clean {
                     server.applied = Arc::default();
                     server.unnamed = None;
-                    lease.stats.of(worker).resets.add(1);
+                    lease.workshop.registry.stats.of(worker).resets.add(1);
                 }
                 let server = lease.server();
                 server.soil = Soil::Clean;

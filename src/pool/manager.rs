@@ -62,6 +62,7 @@ impl Workshop {
         credentials: Credentials,
         budgets: [Arc<Budget>; 2],
         pools: Weak<dyn MakeRoom>,
+        workers: usize,
     ) -> Self {
         let target = Arc::new(Target {
             address: database.address.clone(),
@@ -75,7 +76,7 @@ impl Workshop {
             credentials,
             budgets,
             pools,
-            registry: Arc::default(),
+            registry: Arc::new(Registry::new(workers)),
             welcome: OnceLock::new(),
             epoch: AtomicU64::new(0),
             turn: Semaphore::new(1),
@@ -241,13 +242,17 @@ impl Workshop {
 
     fn note(&self, made: &Result<Box<Server>, Arc<ConnectError>>) {
         let (database, user) = (&self.database.name, self.credentials.user());
+        // One login at a time: no other thread counts these.
+        let counters = self.registry.stats.of(0);
         let mut failure = self.failure.lock().unwrap_or_else(PoisonError::into_inner);
         match made {
             Ok(server) => {
+                counters.server_logins.add(1);
                 info!(%database, %user, server = server.info.id, pid = server.info.pid, "server connected");
                 *failure = None;
             }
             Err(error) => {
+                counters.server_login_failures.add(1);
                 warn!(%database, %user, address = ?self.database.address, %error, "server login failed");
                 *failure = Some((Instant::now(), error.clone()));
             }

@@ -33,7 +33,6 @@ pub struct Pool {
     workshop: Arc<Workshop>,
     ordinary: Store,
     reserve: Option<Store>,
-    stats: Arc<Stats>,
     statements: Statements,
     telling: TellingWords,
     paused: AtomicBool,
@@ -43,7 +42,7 @@ pub struct Pool {
 }
 
 impl Pool {
-    pub(super) fn new(workshop: Workshop, workers: usize) -> Self {
+    pub(super) fn new(workshop: Workshop) -> Self {
         let workshop = Arc::new(workshop);
         let settings = &workshop.database.pool;
         let store = |size| {
@@ -57,7 +56,6 @@ impl Pool {
         Self {
             ordinary: store(settings.size),
             reserve: (settings.reserve_size > 0).then(|| store(settings.reserve_size)),
-            stats: Arc::new(Stats::new(workers)),
             statements: Statements::default(),
             telling: TellingWords::default(),
             paused: AtomicBool::new(false),
@@ -241,7 +239,7 @@ impl Pool {
 
     /// What it has counted.
     pub fn stats(&self) -> &Arc<Stats> {
-        &self.stats
+        &self.workshop.registry.stats
     }
 
     /// The statements its clients have prepared.
@@ -291,7 +289,7 @@ impl Pool {
     }
 
     fn lend(&self, object: managed::Object<Manager>) -> Lease {
-        Lease::new(object, self.workshop.clone(), self.stats.clone())
+        Lease::new(object, self.workshop.clone())
     }
 
     /// The way of a client that must wait, whatever it waits for.

@@ -301,8 +301,9 @@ impl Pools {
             credentials,
             budgets,
             self.myself.clone() as Weak<dyn MakeRoom>,
+            self.workers,
         );
-        let pool = Arc::new(Pool::new(workshop, self.workers));
+        let pool = Arc::new(Pool::new(workshop));
         if paused {
             pool.pause();
         }

@@ -7,6 +7,7 @@ use std::time::{Instant, SystemTime};
 use tokio::sync::Notify;
 
 use crate::pool::server::connect::Target;
+use crate::pool::stats::Stats;
 use crate::wire::cancel_key::CancelKey;
 use crate::wire::socket::Socket;
 
@@ -134,6 +135,7 @@ impl ServerInfo {
     pub fn begin_cancel(self: &Arc<Self>) -> Option<CancelInFlight> {
         let key = self.key.clone()?;
         self.cancels.fetch_add(1, Ordering::SeqCst);
+        self.registry.stats.of(0).cancels.add(1);
         Some(CancelInFlight {
             info: self.clone(),
             key,
@@ -187,17 +189,28 @@ impl Drop for CancelInFlight {
     }
 }
 
-/// All servers of one pool, lent or not.
-#[derive(Debug, Default)]
-pub struct Registry(Mutex<Vec<Arc<ServerInfo>>>);
+/// All servers of one pool, lent or not, and what the pool has counted.
+#[derive(Debug)]
+pub struct Registry {
+    servers: Mutex<Vec<Arc<ServerInfo>>>,
+    /// The pool's counters.
+    pub stats: Arc<Stats>,
+}
 
 impl Registry {
+    pub(in crate::pool) fn new(workers: usize) -> Self {
+        Self {
+            servers: Mutex::default(),
+            stats: Arc::new(Stats::new(workers)),
+        }
+    }
+
     /// All servers at the moment.
     pub fn snapshot(&self) -> Vec<Arc<ServerInfo>> {
         self.servers().clone()
     }
 
     fn servers(&self) -> std::sync::MutexGuard<'_, Vec<Arc<ServerInfo>>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.servers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
