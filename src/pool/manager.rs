@@ -204,7 +204,6 @@ impl Workshop {
             outbox: Outbox::default(),
             replies: Replies::default(),
             statements: OnServer::default(),
-            staleness: 0,
             unnamed: None,
             soil: Soil::Clean,
             values,

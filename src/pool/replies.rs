@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use crate::pool::statement::Statement;
 use crate::wire::backend::{Tag, TransactionStatus};
+use crate::wire::error_response::ErrorResponse;
 
 /// The queue of expected replies, and the state that decides whether anybody else may have
 /// the server.
@@ -30,6 +31,7 @@ pub struct Replies {
     certainty: Certainty,
     /// Syncs that a server in copy-in mode reads and ignores.
     ignored_syncs: u32,
+    refusals: VecDeque<ErrorResponse>,
 }
 
 /// Where the client stands between two Syncs.
@@ -92,6 +94,8 @@ pub enum Kind {
 pub enum Delivery {
     /// It goes to the client.
     Forward,
+    /// It is an error that we provoked: the client gets another in its place.
+    Refuse,
     /// The server was never asked: the reply is put in when its turn comes.
     Insert,
     /// We asked, not the client: it is dropped.
@@ -110,8 +114,12 @@ pub struct Note {
 /// What a noted message did.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum About {
+    /// We asked what the statement returns.
+    Asked,
     /// The client closed its name for the statement.
     Closed(Box<[u8]>),
+    /// The client asked what the statement returns.
+    Described,
     /// We closed the statement on the server to make room.
     Evicted,
     /// We prepared the statement on the server for a client that had it already.
@@ -127,6 +135,8 @@ pub enum About {
 pub enum Action {
     /// Pass it on.
     Forward,
+    /// Send what [`Replies::take_refusal`] has in its place.
+    Refuse,
     /// Drop it.
     Swallow,
 }
@@ -146,6 +156,7 @@ impl Default for Replies {
             copy: Copy::Idle,
             certainty: Certainty::Certain,
             ignored_syncs: 0,
+            refusals: VecDeque::new(),
         }
     }
 }
@@ -176,6 +187,28 @@ impl Replies {
         });
         self.notes.extend(note);
         None
+    }
+
+    /// Notes that a Parse was sent which the server will refuse, to refuse something in its
+    /// stead: transaction state, skipped messages and savepoints stay the server's business.
+    pub fn refuse(&mut self, error: ErrorResponse) {
+        self.refusals.push_back(error);
+        if self.phase == Phase::Skipping {
+            self.refusals.pop_back();
+            return;
+        }
+        drop(self.expect(Kind::Parse, Delivery::Refuse, None));
+    }
+
+    /// The error to send for the latest [`Action::Refuse`].
+    pub fn take_refusal(&mut self) -> Option<ErrorResponse> {
+        self.refusals.pop_front()
+    }
+
+    /// What the message whose reply comes next did, if that was noted.
+    pub fn front_note(&self) -> Option<&Note> {
+        let noted = self.expected.front().is_some_and(|expected| expected.noted);
+        if noted { self.notes.front() } else { None }
     }
 
     /// Notes that the client sent a Flush: a pipeline is open even if nothing else was sent.
@@ -278,18 +311,29 @@ impl Replies {
         if matches!(front.kind, Kind::Query | Kind::FunctionCall | Kind::Sync) {
             return action(front.delivery);
         }
+        // Even if we asked: what failed stands for what the client asked next.
+        let refused = front.delivery == Delivery::Refuse;
+        let action = if refused {
+            Action::Refuse
+        } else {
+            Action::Forward
+        };
+        let mut first = true;
         while let Some(next) = self.expected.front().copied() {
             if next.kind == Kind::Sync {
-                return Action::Forward;
+                return action;
             }
             self.expected.pop_front();
             if next.noted {
                 skipped.extend(self.notes.pop_front());
             }
+            if next.delivery == Delivery::Refuse && !(first && refused) {
+                self.refusals.pop_back();
+            }
+            first = false;
         }
         self.phase = Phase::Skipping;
-        // Even if we asked: what failed stands for what the client asked next.
-        Action::Forward
+        action
     }
 
     /// The next reply to put in, if its turn has come; `answer` is called until it is `None`.
@@ -404,7 +448,7 @@ impl Replies {
 
 fn action(delivery: Delivery) -> Action {
     match delivery {
-        Delivery::Forward | Delivery::Insert => Action::Forward,
+        Delivery::Forward | Delivery::Insert | Delivery::Refuse => Action::Forward,
         Delivery::Swallow => Action::Swallow,
     }
 }

@@ -42,8 +42,6 @@ pub struct Server {
     pub replies: Replies,
     /// The statements it has prepared.
     pub statements: OnServer,
-    /// The pool's staleness when they were prepared.
-    pub staleness: u64,
     /// Whose unnamed statement it has: a client's number and that client's count of them.
     pub unnamed: Option<(u64, u64)>,
     /// What the last client may have left behind.
@@ -147,7 +145,7 @@ impl Server {
         match note.about {
             About::Evicted => self.statements.add(note.statement.clone()),
             About::Injected | About::Named(_) => self.statements.remove(&note.statement),
-            About::Closed(_) | About::NamedOnly(_) => {}
+            About::Asked | About::Closed(_) | About::Described | About::NamedOnly(_) => {}
         }
     }
 

@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 
 use foldhash::fast::RandomState;
 
@@ -16,6 +16,7 @@ pub struct Statement {
     server_name: Box<[u8]>,
     content: Content,
     leaves_state: bool,
+    shape: OnceLock<u64>,
 }
 
 impl Statement {
@@ -34,6 +35,16 @@ impl Statement {
         &self.content.parse_rest
     }
 
+    /// A digest of what it returns, as clients were told; `None`: nobody has asked.
+    pub fn shape(&self) -> Option<u64> {
+        self.shape.get().copied()
+    }
+
+    /// Notes what it returns; false if clients were told something else.
+    pub fn has_shape(&self, shape: u64) -> bool {
+        *self.shape.get_or_init(|| shape) == shape
+    }
+
     /// Whether running it may leave something behind on the server that must be cleaned.
     pub fn leaves_state(&self) -> bool {
         self.leaves_state
@@ -44,8 +55,6 @@ impl Statement {
 #[derive(Debug, Default)]
 pub struct Statements {
     known: Mutex<HashMap<Content, Weak<Statement>, RandomState>>,
-    /// Raised when a server has refused a plan because its result type has changed.
-    stale: AtomicU64,
 }
 
 impl Statements {
@@ -72,19 +81,28 @@ impl Statements {
             server_name,
             content: content.clone(),
             leaves_state,
+            shape: OnceLock::new(),
         });
         known.insert(content, Arc::downgrade(&statement));
         statement
     }
 
-    /// Has every server prepare its statements anew before it is used the next time.
-    pub fn declare_stale(&self) {
-        self.stale.fetch_add(1, Ordering::Relaxed);
+    /// Forgets which statements are known: what clients prepare from now on is prepared anew on
+    /// every server, because what a text returns has changed.
+    pub fn renew(&self) {
+        self.known
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clear();
     }
 
-    /// How often [`Self::declare_stale`] was called.
-    pub fn staleness(&self) -> u64 {
-        self.stale.load(Ordering::Relaxed)
+    /// The same statement under a name that no server has.
+    pub fn renewed(&self, old: &Statement) -> Arc<Statement> {
+        self.intern(
+            &old.content.parse_rest,
+            &old.content.context,
+            old.leaves_state,
+        )
     }
 
     /// How many are remembered.

@@ -2,10 +2,13 @@
 //!
 //! No I/O here. Bodies are not read, but for the few that matter.
 
+use std::hash::{BuildHasher, Hasher};
 use std::sync::Arc;
 
+use foldhash::fast::FixedState;
+
 use crate::pool::Pool;
-use crate::pool::replies::{Action, Kind, Note};
+use crate::pool::replies::{About, Action, Kind, Note};
 use crate::pool::server::reset::Soil;
 use crate::pool::server::{Server, note_parameter};
 use crate::pool::tracked::Values;
@@ -13,6 +16,7 @@ use crate::session::edit::Edit;
 use crate::session::error::SessionError;
 use crate::session::statements::ClientStatements;
 use crate::wire::backend::{self, Backend, Tag, TransactionStatus};
+use crate::wire::body::BodyReader;
 use crate::wire::error_response::{ErrorResponse, Fields};
 use crate::wire::head::{FramingError, Head};
 use crate::wire::outbox::Outbox;
@@ -80,6 +84,7 @@ impl Downstream {
                 if self.passing > 0 {
                     return Ok(seen);
                 }
+                put_inserts(edit, server, client.outbox);
                 continue;
             }
             let Some(head) = Head::<Backend>::parse(rest).map_err(SessionError::ServerFraming)?
@@ -87,7 +92,7 @@ impl Downstream {
                 seen.wants = Head::<Backend>::LEN;
                 return Ok(seen);
             };
-            let needed = head.message_len().min(looked_at(head.tag()));
+            let needed = head.message_len().min(looked_at(head.tag(), server));
             if rest.len() < needed {
                 seen.wants = needed;
                 return Ok(seen);
@@ -122,6 +127,10 @@ impl Downstream {
                     *client.told = server.values.clone();
                     server.replies.answered(head.tag())?
                 }
+                Tag::NoData | Tag::RowDescription => {
+                    note_shape(body, head.body_len(), server, client.statements, &mut seen);
+                    server.replies.answered(head.tag())?
+                }
                 Tag::Authentication
                 | Tag::BackendKeyData
                 | Tag::BindComplete
@@ -135,15 +144,19 @@ impl Downstream {
                 | Tag::EmptyQueryResponse
                 | Tag::FunctionCallResponse
                 | Tag::NegotiateProtocolVersion
-                | Tag::NoData
                 | Tag::NoticeResponse
                 | Tag::NotificationResponse
                 | Tag::ParameterDescription
                 | Tag::ParseComplete
-                | Tag::PortalSuspended
-                | Tag::RowDescription => server.replies.answered(head.tag())?,
+                | Tag::PortalSuspended => server.replies.answered(head.tag())?,
             };
-            self.dropping = action == Action::Swallow;
+            self.dropping = action != Action::Forward;
+            if action == Action::Refuse
+                && let Some(error) = server.replies.take_refusal()
+            {
+                seen.error = Some(error.code);
+                edit.insert(client.outbox, |out| error.put(out));
+            }
             self.passing = head.message_len();
             let len = head.message_len().min(rest.len());
             self.move_on(edit, len, client.outbox);
@@ -186,6 +199,45 @@ impl Downstream {
         }
         action
     }
+}
+
+/// Notes what a statement returns, or compares it with what the client was told.
+fn note_shape(
+    body: &[u8],
+    body_len: usize,
+    server: &Server,
+    statements: &mut ClientStatements,
+    seen: &mut Seen,
+) {
+    let Some(note) = server.replies.front_note() else {
+        return;
+    };
+    if body.len() < body_len {
+        // Too long to be read: then the client is not protected, as it would not be by others.
+        if note.about == About::Asked {
+            statements.answered(true);
+        }
+        return;
+    }
+    let same = note.statement.has_shape(shape_of(body));
+    seen.stale_plans |= !same;
+    if note.about == About::Asked {
+        statements.answered(same);
+    }
+}
+
+/// A digest of what PostgreSQL compares of a result: names and types, not where they come from.
+fn shape_of(body: &[u8]) -> u64 {
+    let mut hasher = FixedState::default().build_hasher();
+    let mut body = BodyReader::new(body);
+    let _ = body.int16(); // how many: as many as follow
+    while let Ok(name) = body.cstr() {
+        let Ok(field) = body.bytes(18) else { break };
+        hasher.write(name);
+        // Table and column number come first, the format last.
+        hasher.write(&field[6..16]);
+    }
+    hasher.finish()
 }
 
 /// Puts in the replies to what the server was never asked, as far as it is their turn.
@@ -243,8 +295,10 @@ pub(super) fn bit(at: usize) -> u64 {
 }
 
 /// How many bytes of a message must have arrived before it is looked at.
-fn looked_at(tag: Tag) -> usize {
+fn looked_at(tag: Tag, server: &Server) -> usize {
     match tag {
+        // What a statement returns, where somebody may come back to that.
+        Tag::RowDescription if server.replies.front_note().is_some() => MAX_READ,
         Tag::CommandComplete | Tag::ErrorResponse | Tag::ParameterStatus | Tag::ReadyForQuery => {
             MAX_READ
         }

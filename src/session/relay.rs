@@ -14,7 +14,7 @@ use crate::session::downstream::{ClientSide, Downstream, Seen, put_insert};
 use crate::session::edit::Edit;
 use crate::session::error::SessionError;
 use crate::session::roster::{Client, Signal};
-use crate::session::upstream::{Counts, Scan, Upstream};
+use crate::session::upstream::{Counts, Passage, Scan, Upstream};
 use crate::wire::backend::TransactionStatus;
 use crate::wire::buffer::Inbox;
 use crate::wire::error_response::ErrorResponse;
@@ -100,6 +100,7 @@ pub(super) async fn exchange(
         leaving: false,
         wants: 0,
         server_wants: 0,
+        holding: false,
         fresh: true,
     };
     poll_fn(|cx| exchange.poll(lease.server(), cx)).await
@@ -117,6 +118,8 @@ struct Exchange<'a> {
     wants: usize,
     /// The same of the server's.
     server_wants: usize,
+    /// The next message waits for an answer of the server's.
+    holding: bool,
     /// The client's inbox holds what no scan has seen.
     fresh: bool,
 }
@@ -148,6 +151,13 @@ impl Exchange<'_> {
         if self.leaving {
             return Poll::Pending;
         }
+        if self.holding {
+            if self.line.upstream.statements.is_asking() {
+                return Poll::Pending; // poll_down brings the answer
+            }
+            self.holding = false;
+            self.fresh = true;
+        }
         if !self.fresh {
             let read = self
                 .line
@@ -163,12 +173,13 @@ impl Exchange<'_> {
             return Poll::Ready(Ok(None));
         }
         let mut edit = Edit::new(self.line.inbox.unread());
-        let counts = &mut self.tally.statements;
         let idle = server.replies.is_answered();
-        let scan = self
-            .line
-            .upstream
-            .scan(&mut edit, server, self.pool, counts)?;
+        let scan = self.line.upstream.scan(&mut Passage {
+            edit: &mut edit,
+            server,
+            pool: self.pool,
+            counts: &mut self.tally.statements,
+        })?;
         let done = edit
             .send(&mut server.outbox, &mut server.stream, cx)
             .map_err(SessionError::ServerLost)?;
@@ -179,6 +190,10 @@ impl Exchange<'_> {
         self.put_inserts(server, cx)?;
         match scan {
             Scan::Done => self.wants = 0,
+            Scan::Hold => {
+                self.wants = 0;
+                self.holding = true;
+            }
             Scan::Wants(len) => self.wants = len,
             Scan::Terminate => {
                 self.leaving = true;
@@ -267,6 +282,7 @@ impl Exchange<'_> {
             return server.replies.awaits_client().then_some(End::Vanished);
         }
         let quiet = self.mode != PoolMode::Session
+            && !self.holding
             && server.replies.is_quiet()
             && self.line.upstream.is_between_messages()
             && self.line.downstream.is_between_messages()

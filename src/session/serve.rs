@@ -141,7 +141,7 @@ impl Session {
             loop {
                 if !line.inbox.unread().is_empty() && line.inbox.unread().len() >= wants {
                     match line.upstream.wants(line.inbox.unread())? {
-                        Scan::Done => return Poll::Ready(Ok(None)),
+                        Scan::Done | Scan::Hold => return Poll::Ready(Ok(None)),
                         Scan::Terminate => return Poll::Ready(Ok(Some(Farewell::ClientLeft))),
                         Scan::Wants(len) => wants = len,
                     }
@@ -270,13 +270,6 @@ impl Session {
     /// Gives the server what the client expects to find on it. Costs nothing if the server's
     /// last client wanted the same.
     async fn prepare(&mut self, server: &mut Server) -> Result<()> {
-        if server.staleness != self.pool.statements().staleness() {
-            server.staleness = self.pool.statements().staleness();
-            if !server.statements.is_empty() {
-                server.statements.clear();
-                self.run(server, "DEALLOCATE ALL").await?;
-            }
-        }
         let same_values =
             Arc::ptr_eq(&server.values, &self.line.values) || server.values == self.line.values;
         let same_extra = Arc::ptr_eq(&server.applied, &self.extra) || server.applied == self.extra;
@@ -375,7 +368,7 @@ impl Session {
         release(cx, lease, now);
     }
 
-    fn count(&self, cx: &Context, tally: &Tally, [began, lent, now]: [Instant; 3]) {
+    fn count(&mut self, cx: &Context, tally: &Tally, [began, lent, now]: [Instant; 3]) {
         let counters = self.pool.stats().of(cx.worker);
         let micros = |duration: Duration| u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
         counters.server_assignments.add(1);
@@ -401,7 +394,9 @@ impl Session {
             cx.logins.error(code);
         }
         if tally.stale_plans {
-            self.pool.statements().declare_stale();
+            // Others get new names with their next Parse, or an error like this client's.
+            self.pool.statements().renew();
+            self.line.upstream.statements.renew(self.pool.statements());
         }
     }
 }

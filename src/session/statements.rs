@@ -7,7 +7,7 @@ use foldhash::fast::RandomState;
 
 use crate::pool::replies::{About, Note};
 use crate::pool::server::reset::Soil;
-use crate::pool::statement::Statement;
+use crate::pool::statement::{Statement, Statements};
 
 /// A client's names and its unnamed statement.
 #[derive(Debug, Default)]
@@ -18,6 +18,10 @@ pub(super) struct ClientStatements {
     /// How many unnamed statements there have been: with the client's number it tells a server
     /// whose unnamed statement it has.
     generation: u64,
+    /// The statement about which the server has been asked.
+    asking: Option<u64>,
+    /// The statement that has turned out to return something else than the client was told.
+    changed: Option<u64>,
 }
 
 type Names = HashMap<Box<[u8]>, Arc<Statement>, RandomState>;
@@ -109,6 +113,39 @@ impl ClientStatements {
         self.unnamed = Unnamed::None;
     }
 
+    /// Whether the server has been asked about a statement.
+    pub(super) fn is_asking(&self) -> bool {
+        self.asking.is_some()
+    }
+
+    pub(super) fn ask(&mut self, statement: &Statement) {
+        self.asking = Some(statement.id());
+    }
+
+    /// Notes the answer about the statement in question.
+    pub(super) fn answered(&mut self, same: bool) {
+        let asked = self.asking.take();
+        if !same {
+            self.changed = asked;
+        }
+    }
+
+    pub(super) fn has_changed(&self, statement: &Statement) -> bool {
+        self.changed == Some(statement.id())
+    }
+
+    /// Gives every name a statement that no server has, since some return what the client was
+    /// not told.
+    pub(super) fn renew(&mut self, known: &Statements) {
+        self.changed = None;
+        for statement in self.names.iter_mut().flat_map(|names| names.values_mut()) {
+            *statement = known.renewed(statement);
+        }
+        if let Unnamed::Shared(statement) = &mut self.unnamed {
+            *statement = known.renewed(statement);
+        }
+    }
+
     /// Frees what an idle client should not hold: a large text, which no driver comes back to.
     pub(super) fn shrink(&mut self) {
         if matches!(&self.unnamed, Unnamed::Text(text, _) if text.len() > MAX_IDLE_TEXT) {
@@ -131,7 +168,8 @@ impl ClientStatements {
                     self.forget(&name);
                 }
             }
-            About::Evicted | About::Injected => {}
+            About::Asked => self.asking = None,
+            About::Described | About::Evicted | About::Injected => {}
         }
     }
 }

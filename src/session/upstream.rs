@@ -3,22 +3,20 @@
 //! No I/O here. A scan looks at the bytes of one read; bodies it need not read pass as they
 //! arrive, whatever their size.
 
+mod prepared;
+
 use std::sync::Arc;
 
 use crate::pool::Pool;
-use crate::pool::replies::{About, Delivery, Kind, Note};
+use crate::pool::replies::{Delivery, Kind};
 use crate::pool::server::Server;
 use crate::pool::server::reset::Soil;
 use crate::pool::settings::PoolMode;
-use crate::pool::statement::Statement;
 use crate::session::edit::Edit;
 use crate::session::error::SessionError;
-use crate::session::statements::{ClientStatements, UnnamedRef};
-use crate::wire::body::BodyReader;
-use crate::wire::error_response::ErrorResponse;
-use crate::wire::frontend::{self, Frontend, Tag, Target};
+use crate::session::statements::ClientStatements;
+use crate::wire::frontend::{Frontend, Tag};
 use crate::wire::head::{FramingError, Head};
-use crate::wire::sqlstate::SqlState;
 
 type Result<T> = std::result::Result<T, SessionError>;
 
@@ -40,10 +38,43 @@ pub(super) struct Upstream {
 pub(super) enum Scan {
     /// Everything that can be looked at has been.
     Done,
+    /// The server was asked something whose answer decides what becomes of the next message.
+    Hold,
     /// The client says goodbye.
     Terminate,
     /// So many bytes must have arrived before there is any use in another scan.
     Wants(usize),
+}
+
+/// What a scan works on.
+pub(super) struct Passage<'a, 'input> {
+    /// The bytes, and what becomes of them.
+    pub(super) edit: &'a mut Edit<'input>,
+    pub(super) server: &'a mut Server,
+    pub(super) pool: &'a Pool,
+    pub(super) counts: &'a mut Counts,
+}
+
+impl Passage<'_, '_> {
+    /// Sends a message of ours before what comes next.
+    fn insert(&mut self, put: impl FnOnce(&mut Vec<u8>)) {
+        self.edit.insert(&mut self.server.outbox, put);
+    }
+
+    /// Drops bytes of the client's.
+    fn skip(&mut self, len: usize) {
+        self.edit.skip(len, &mut self.server.outbox);
+    }
+
+    /// Notes that a message of the client's will be answered to the client.
+    fn expect(&mut self, kind: Kind) {
+        // Without a note there is nothing to undo.
+        drop(self.server.replies.expect(kind, Delivery::Forward, None));
+    }
+
+    fn soil(&mut self, soil: Soil) {
+        self.server.soil = self.server.soil.max(soil);
+    }
 }
 
 /// What a scan counts.
@@ -90,18 +121,12 @@ impl Upstream {
     }
 
     /// Looks at what has arrived, and notes what the server will owe for it.
-    pub(super) fn scan(
-        &mut self,
-        edit: &mut Edit<'_>,
-        server: &mut Server,
-        pool: &Pool,
-        counts: &mut Counts,
-    ) -> Result<Scan> {
+    pub(super) fn scan(&mut self, at: &mut Passage<'_, '_>) -> Result<Scan> {
         loop {
-            let rest = edit.rest();
+            let rest = at.edit.rest();
             if self.passing > 0 {
                 let len = self.passing.min(rest.len());
-                edit.pass(len);
+                at.edit.pass(len);
                 self.passing -= len;
                 if self.passing > 0 {
                     return Ok(Scan::Done);
@@ -118,400 +143,76 @@ impl Upstream {
             }
             let body = &rest[Head::<Frontend>::LEN..head.message_len().min(rest.len())];
             match head.tag() {
-                Tag::Bind => {
-                    counts.binds += 1;
-                    self.bind(edit, head, body, server, pool, counts)?;
-                }
-                Tag::Close => self.close(edit, head, body, server)?,
+                Tag::Bind => self.bind(at, head, body)?,
+                Tag::Close => self.close(at, head, body)?,
                 Tag::CopyDone | Tag::CopyFail => {
-                    server.replies.copy_ended();
-                    self.pass(edit, head);
+                    at.server.replies.copy_ended();
+                    self.pass(at, head);
                 }
-                Tag::CopyData => self.pass(edit, head),
-                Tag::Describe => self.describe(edit, head, body, server, pool, counts)?,
+                Tag::CopyData => self.pass(at, head),
+                Tag::Describe => self.describe(at, head, body)?,
                 Tag::Execute => {
-                    expect(server, Kind::Execute);
-                    self.pass(edit, head);
+                    at.expect(Kind::Execute);
+                    self.pass(at, head);
                 }
                 Tag::Flush => {
-                    server.replies.flushed();
-                    self.pass(edit, head);
+                    at.server.replies.flushed();
+                    self.pass(at, head);
                 }
                 Tag::FunctionCall => {
                     // Which function it is cannot be told from its number.
-                    server.soil = server.soil.max(Soil::State);
-                    expect(server, Kind::FunctionCall);
-                    self.pass(edit, head);
+                    at.soil(Soil::State);
+                    at.expect(Kind::FunctionCall);
+                    self.pass(at, head);
                 }
-                Tag::Parse => {
-                    counts.parses += 1;
-                    self.parse(edit, head, body, server, pool, counts)?;
-                }
+                Tag::Parse => self.parse(at, head, body)?,
                 Tag::Password => {
                     let refused = FramingError::Tag(Tag::Password as u8);
                     return Err(SessionError::ClientFraming(refused));
                 }
-                Tag::Query => self.query(edit, head, body, server, pool),
+                Tag::Query => self.query(at, head, body),
                 Tag::Sync => {
-                    expect(server, Kind::Sync);
-                    self.pass(edit, head);
+                    at.expect(Kind::Sync);
+                    self.pass(at, head);
                 }
                 Tag::Terminate => return Ok(Scan::Terminate),
+            }
+            if self.statements.is_asking() {
+                return Ok(Scan::Hold);
             }
         }
     }
 
-    fn query(
-        &mut self,
-        edit: &mut Edit<'_>,
-        head: Head<Frontend>,
-        body: &[u8],
-        server: &mut Server,
-        pool: &Pool,
-    ) {
+    fn query(&mut self, at: &mut Passage<'_, '_>, head: Head<Frontend>, body: &[u8]) {
         // Some drivers close what they prepared in the protocol with SQL.
         if let Some(name) = deallocated(body)
             && self.statements.named(&name).is_some()
         {
-            edit.skip(head.message_len(), &mut server.outbox);
-            if server
+            at.skip(head.message_len());
+            let answered = at
+                .server
                 .replies
-                .expect(Kind::Query, Delivery::Insert, None)
-                .is_none()
-            {
+                .expect(Kind::Query, Delivery::Insert, None);
+            if answered.is_none() {
                 self.statements.forget(&name);
             }
             return;
         }
-        let soil = if body.len() == head.body_len() {
-            Soil::of_text(pool.telling_words(), body)
+        at.soil(if body.len() == head.body_len() {
+            Soil::of_text(at.pool.telling_words(), body)
         } else {
             Soil::State // too long to look at
-        };
-        server.soil = server.soil.max(soil);
+        });
         // "A simple Query message also destroys the unnamed statement."
-        server.unnamed = None;
+        at.server.unnamed = None;
         self.statements.forget_unnamed();
-        expect(server, Kind::Query);
-        self.pass(edit, head);
+        at.expect(Kind::Query);
+        self.pass(at, head);
     }
 
-    fn parse(
-        &mut self,
-        edit: &mut Edit<'_>,
-        head: Head<Frontend>,
-        body: &[u8],
-        server: &mut Server,
-        pool: &Pool,
-        counts: &mut Counts,
-    ) -> Result<()> {
-        let mut reader = BodyReader::new(body);
-        let name = reader.cstr().map_err(SessionError::ClientFraming)?;
-        let rest = reader.rest();
-        let whole = body.len() == head.body_len();
-        let share = self.renames && whole && (!name.is_empty() || pool.settings().prepare_unnamed);
-        let soil = if whole {
-            Soil::of_text(pool.telling_words(), rest)
-        } else {
-            Soil::State
-        };
-        if !share {
-            if !name.is_empty() && self.renames {
-                return Err(too_long(head.message_len()));
-            }
-            server.soil = server.soil.max(soil);
-            if name.is_empty() {
-                server.unnamed =
-                    whole.then(|| (self.client, self.statements.keep_unnamed(rest, soil)));
-                if !whole {
-                    self.statements.forget_unnamed();
-                }
-            }
-            counts.server_parses += 1;
-            expect(server, Kind::Parse);
-            self.pass(edit, head);
-            return Ok(());
-        }
-        if !name.is_empty()
-            && let Some(known) = self.statements.named(name).cloned()
-        {
-            // The server refuses the second Parse of a name itself, with the right words.
-            self.ensure(edit, &known, server, pool, counts);
-            edit.skip(head.message_len(), &mut server.outbox);
-            edit.insert(&mut server.outbox, |out| {
-                frontend::put_parse(out, known.server_name(), rest);
-            });
-            expect(server, Kind::Parse);
-            return Ok(());
-        }
-        let statement = pool
-            .statements()
-            .intern(rest, &self.context, soil > Soil::Clean);
-        edit.skip(head.message_len(), &mut server.outbox);
-        let known = server.statements.touch(&statement);
-        let about = if known {
-            About::NamedOnly(name.into())
-        } else {
-            About::Named(name.into())
-        };
-        let note = Some(Note {
-            statement: statement.clone(),
-            about,
-        });
-        let delivery = if known {
-            Delivery::Insert
-        } else {
-            Delivery::Forward
-        };
-        if server.replies.expect(Kind::Parse, delivery, note).is_some() {
-            return Ok(()); // skipped, like everything up to the Sync
-        }
-        if !known {
-            edit.insert(&mut server.outbox, |out| {
-                frontend::put_parse(out, statement.server_name(), rest);
-            });
-            counts.server_parses += 1;
-            self.added(edit, statement.clone(), server, pool);
-        }
-        if name.is_empty() {
-            self.statements.share_unnamed(statement);
-        } else {
-            self.statements.name(name, statement);
-        }
-        Ok(())
-    }
-
-    fn bind(
-        &mut self,
-        edit: &mut Edit<'_>,
-        head: Head<Frontend>,
-        body: &[u8],
-        server: &mut Server,
-        pool: &Pool,
-        counts: &mut Counts,
-    ) -> Result<()> {
-        let mut reader = BodyReader::new(body);
-        let names = reader
-            .cstr()
-            .and_then(|portal| Ok((portal, reader.cstr()?)));
-        let (portal, name) = match names {
-            Ok(names) => names,
-            Err(error) if body.len() == head.body_len() => {
-                return Err(SessionError::ClientFraming(error));
-            }
-            Err(_) => return Err(too_long(head.message_len())),
-        };
-        let Some(statement) = self.statement(edit, name, server, pool, counts) else {
-            expect(server, Kind::Bind);
-            self.pass(edit, head);
-            return Ok(());
-        };
-        // The same message with another name in it.
-        let names_len = portal.len() + 1 + name.len() + 1;
-        let rest_len = head.body_len() - names_len;
-        let new_len = 4 + portal.len() + 1 + statement.server_name().len() + 1 + rest_len;
-        let new_len = i32::try_from(new_len).map_err(|_| too_long(new_len))?;
-        edit.skip(Head::<Frontend>::LEN + names_len, &mut server.outbox);
-        edit.insert(&mut server.outbox, |out| {
-            out.push(Tag::Bind as u8);
-            out.extend_from_slice(&new_len.to_be_bytes());
-            out.extend_from_slice(portal);
-            out.push(0);
-            out.extend_from_slice(statement.server_name());
-            out.push(0);
-        });
-        expect(server, Kind::Bind);
-        self.passing = rest_len;
-        Ok(())
-    }
-
-    fn describe(
-        &mut self,
-        edit: &mut Edit<'_>,
-        head: Head<Frontend>,
-        body: &[u8],
-        server: &mut Server,
-        pool: &Pool,
-        counts: &mut Counts,
-    ) -> Result<()> {
-        if let (Target::Statement, name) = target(body)?
-            && let Some(statement) = self.statement(edit, name, server, pool, counts)
-        {
-            edit.skip(head.message_len(), &mut server.outbox);
-            edit.insert(&mut server.outbox, |out| {
-                frontend::put_describe(out, Target::Statement, statement.server_name());
-            });
-            expect(server, Kind::Describe);
-            return Ok(());
-        }
-        expect(server, Kind::Describe);
-        self.pass(edit, head);
-        Ok(())
-    }
-
-    fn close(
-        &mut self,
-        edit: &mut Edit<'_>,
-        head: Head<Frontend>,
-        body: &[u8],
-        server: &mut Server,
-    ) -> Result<()> {
-        if let (Target::Statement, name) = target(body)? {
-            if name.is_empty() {
-                server.unnamed = None;
-                self.statements.forget_unnamed();
-            } else if let Some(statement) = self.statements.forget(name) {
-                // Others may use it: only the client's name goes.
-                edit.skip(head.message_len(), &mut server.outbox);
-                let note = Note {
-                    statement,
-                    about: About::Closed(name.into()),
-                };
-                if let Some(note) = server
-                    .replies
-                    .expect(Kind::Close, Delivery::Insert, Some(note))
-                {
-                    self.statements.undo(note);
-                }
-                return Ok(());
-            }
-        }
-        expect(server, Kind::Close);
-        self.pass(edit, head);
-        Ok(())
-    }
-
-    /// The shared statement behind a client's name, prepared on this server before what comes
-    /// next. `None`: the name means on the server what it means to the client.
-    fn statement(
-        &mut self,
-        edit: &mut Edit<'_>,
-        name: &[u8],
-        server: &mut Server,
-        pool: &Pool,
-        counts: &mut Counts,
-    ) -> Option<Arc<Statement>> {
-        if !name.is_empty() {
-            let statement = self.statements.named(name)?.clone();
-            self.ensure(edit, &statement, server, pool, counts);
-            return Some(statement);
-        }
-        if !self.renames {
-            return None;
-        }
-        match self.statements.unnamed() {
-            UnnamedRef::Shared(statement) => {
-                let statement = statement.clone();
-                self.ensure(edit, &statement, server, pool, counts);
-                Some(statement)
-            }
-            UnnamedRef::Text {
-                parse_rest,
-                soil,
-                generation,
-            } => {
-                server.soil = server.soil.max(soil);
-                let mine = Some((self.client, generation));
-                if server.unnamed != mine
-                    && server
-                        .replies
-                        .expect(Kind::Parse, Delivery::Swallow, None)
-                        .is_none()
-                {
-                    server.unnamed = mine;
-                    counts.server_parses += 1;
-                    edit.insert(&mut server.outbox, |out| {
-                        frontend::put_parse(out, b"", parse_rest)
-                    });
-                }
-                None
-            }
-            UnnamedRef::None => {
-                // Another client's must not answer to this one's.
-                if server
-                    .unnamed
-                    .take()
-                    .is_some_and(|(client, _)| client != self.client)
-                {
-                    let closed = server.replies.expect(Kind::Close, Delivery::Swallow, None);
-                    if closed.is_none() {
-                        edit.insert(&mut server.outbox, |out| {
-                            frontend::put_close(out, Target::Statement, b"");
-                        });
-                    }
-                }
-                None
-            }
-        }
-    }
-
-    /// Prepares a statement on the server if it is not there.
-    fn ensure(
-        &self,
-        edit: &mut Edit<'_>,
-        statement: &Arc<Statement>,
-        server: &mut Server,
-        pool: &Pool,
-        counts: &mut Counts,
-    ) {
-        if statement.leaves_state() {
-            server.soil = server.soil.max(Soil::State);
-        }
-        if server.statements.touch(statement) {
-            return;
-        }
-        let note = Note {
-            statement: statement.clone(),
-            about: About::Injected,
-        };
-        if server
-            .replies
-            .expect(Kind::Parse, Delivery::Swallow, Some(note))
-            .is_none()
-        {
-            counts.server_parses += 1;
-            edit.insert(&mut server.outbox, |out| {
-                frontend::put_parse(out, statement.server_name(), statement.parse_rest());
-            });
-            self.added(edit, statement.clone(), server, pool);
-        }
-    }
-
-    /// Notes that the server has a statement, and closes the least used one if it is one too many.
-    fn added(
-        &self,
-        edit: &mut Edit<'_>,
-        statement: Arc<Statement>,
-        server: &mut Server,
-        pool: &Pool,
-    ) {
-        if statement.leaves_state() {
-            server.soil = server.soil.max(Soil::State);
-        }
-        server.statements.add(statement);
-        if let Some(old) = server
-            .statements
-            .evict(pool.settings().max_prepared_statements)
-        {
-            edit.insert(&mut server.outbox, |out| {
-                frontend::put_close(out, Target::Statement, old.server_name());
-            });
-            let note = Note {
-                statement: old,
-                about: About::Evicted,
-            };
-            // Never skipped: what was added just before was not.
-            drop(
-                server
-                    .replies
-                    .expect(Kind::Close, Delivery::Swallow, Some(note)),
-            );
-        }
-    }
-
-    fn pass(&mut self, edit: &mut Edit<'_>, head: Head<Frontend>) {
-        let len = head.message_len().min(edit.rest().len());
-        edit.pass(len);
+    fn pass(&mut self, at: &mut Passage<'_, '_>, head: Head<Frontend>) {
+        let len = head.message_len().min(at.edit.rest().len());
+        at.edit.pass(len);
         self.passing = head.message_len() - len;
     }
 }
@@ -558,28 +259,6 @@ fn deallocated(body: &[u8]) -> Option<Vec<u8>> {
     }
     let plain = rest.iter().all(|b| b.is_ascii_alphanumeric() || *b == b'_');
     (plain && !rest.is_empty()).then(|| rest.to_ascii_lowercase())
-}
-
-fn expect(server: &mut Server, kind: Kind) {
-    // Without a note there is nothing to undo.
-    drop(server.replies.expect(kind, Delivery::Forward, None));
-}
-
-fn target(body: &[u8]) -> Result<(Target, &[u8])> {
-    let mut body = BodyReader::new(body);
-    let target = match body.byte().map_err(SessionError::ClientFraming)? {
-        b'P' => Target::Portal,
-        b'S' => Target::Statement,
-        _ => return Err(SessionError::ClientFraming(FramingError::Body)),
-    };
-    Ok((target, body.cstr().map_err(SessionError::ClientFraming)?))
-}
-
-fn too_long(len: usize) -> SessionError {
-    SessionError::Refused(ErrorResponse::fatal(
-        SqlState::PROGRAM_LIMIT_EXCEEDED,
-        format!("a prepared statement of {len} bytes is too long to be pooled"),
-    ))
 }
 
 /// Longest text that is searched or kept, in bytes. A longer Query passes unseen (and the

@@ -113,6 +113,11 @@ pub fn put_describe(out: &mut Vec<u8>, target: Target, name: &[u8]) {
     });
 }
 
+/// Appends a Flush.
+pub fn put_flush(out: &mut Vec<u8>) {
+    put_message(out, Tag::Flush as u8, |_| {});
+}
+
 /// Appends a Sync.
 pub fn put_sync(out: &mut Vec<u8>) {
     put_message(out, Tag::Sync as u8, |_| {});
