@@ -84,6 +84,8 @@ impl Server {
     /// # Errors
     /// The query failed, or the connection did.
     pub async fn run(&mut self, sql: &str) -> Result<(), RunError> {
+        // "A simple Query message also destroys the unnamed statement."
+        self.unnamed = None;
         frontend::put_query(self.outbox.buffer(), sql);
         self.outbox.flush(&mut self.stream).await?;
         let mut refused = None;

@@ -3,6 +3,7 @@
 //! No I/O here. Bodies are not read, but for the few that matter.
 
 use std::hash::{BuildHasher, Hasher};
+use std::sync::Arc;
 
 use foldhash::fast::FixedState;
 
@@ -45,6 +46,8 @@ pub(super) struct Seen {
     pub(super) stale_plans: bool,
     /// A RESET or DISCARD ALL: parameters are back at the server's defaults.
     pub(super) reset: bool,
+    /// The tracked parameters whose values have changed, a bit each.
+    pub(super) changed: u64,
     /// Bytes that must have arrived before there is any use in another scan.
     pub(super) wants: usize,
 }
@@ -108,11 +111,18 @@ impl Downstream {
                 Tag::ErrorResponse => self.error(body, server, client, &mut seen),
                 Tag::CommandComplete => {
                     seen.reset |= command_complete(body, server, client.statements);
+                    if body == b"DISCARD ALL\0" {
+                        seen.changed = u64::MAX;
+                    }
                     server.replies.answered(head.tag())?
                 }
                 Tag::ParameterStatus => {
+                    let before = server.values.clone();
                     note_parameter(pool.tracked(), &mut server.values, body)
                         .map_err(SessionError::ServerFraming)?;
+                    for (at, (old, new)) in before.iter().zip(server.values.iter()).enumerate() {
+                        seen.changed |= if old == new { 0 } else { bit(at) };
+                    }
                     *client.values = server.values.clone();
                     *client.told = server.values.clone();
                     server.replies.answered(head.tag())?
@@ -270,7 +280,18 @@ fn command_complete(tag: &[u8], server: &mut Server, statements: &mut ClientStat
         server.unnamed = None;
         statements.forget_all();
     }
+    if tag == b"DISCARD ALL\0" {
+        server.applied = Arc::default();
+    }
     matches!(tag, b"RESET\0" | b"DISCARD ALL\0")
+}
+
+/// The bit of a tracked parameter in [`Seen::changed`]; of the 64th and later, none.
+pub(super) fn bit(at: usize) -> u64 {
+    u32::try_from(at)
+        .ok()
+        .and_then(|at| 1_u64.checked_shl(at))
+        .unwrap_or_default()
 }
 
 /// How many bytes of a message must have arrived before it is looked at.

@@ -59,6 +59,7 @@ pub(super) struct Tally {
     pub(super) error: Option<SqlState>,
     pub(super) stale_plans: bool,
     pub(super) reset: bool,
+    pub(super) changed: u64,
     query_began: Instant,
 }
 
@@ -72,6 +73,7 @@ impl Tally {
             error: None,
             stale_plans: false,
             reset: false,
+            changed: 0,
             query_began: now,
         }
     }
@@ -253,6 +255,7 @@ impl Exchange<'_> {
         self.tally.error = seen.error.or(self.tally.error);
         self.tally.stale_plans |= seen.stale_plans;
         self.tally.reset |= seen.reset;
+        self.tally.changed |= seen.changed;
         if seen.readies > 0 {
             self.tally.readies += u64::from(seen.readies);
         }

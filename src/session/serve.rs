@@ -19,6 +19,7 @@ use crate::pool::settings::PoolMode;
 use crate::pool::tracked::Values;
 use crate::pool::{Lease, Pool, Released};
 use crate::session::context::Context;
+use crate::session::downstream::bit;
 use crate::session::error::SessionError;
 use crate::session::relay::{End, Line, Tally, exchange};
 use crate::session::roster::{Client, ClientState, Signal};
@@ -89,7 +90,7 @@ impl Session {
             match ended {
                 Ok(End::Quiet) => {
                     if tally.reset {
-                        self.restore_initial();
+                        self.restore_initial(tally.changed);
                     }
                     self.give_back(cx, lease, now);
                 }
@@ -302,8 +303,10 @@ impl Session {
         line.told = line.values.clone();
     }
 
-    /// RESET gave the server's defaults where the client expects what it began with.
-    fn restore_initial(&mut self) {
+    /// RESET gave the server's defaults where the client expects what it began with. Which
+    /// parameter it was about shows in what has changed: one that the client has set to the
+    /// default itself, earlier, stays.
+    fn restore_initial(&mut self, changed: u64) {
         let Some(defaults) = self.pool.defaults() else {
             return;
         };
@@ -312,9 +315,13 @@ impl Session {
             .values
             .iter()
             .zip(defaults.iter())
-            .zip(self.initial.iter());
+            .zip(self.initial.iter())
+            .enumerate();
         self.line.values = restored
-            .map(|((now, default), initial)| if now == default { initial } else { now })
+            .map(|(at, ((now, default), initial))| {
+                let undone = changed & bit(at) != 0 && now == default;
+                if undone { initial } else { now }
+            })
             .cloned()
             .collect();
     }

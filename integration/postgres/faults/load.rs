@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use tokio::task::JoinSet;
-use tokio_postgres::{Client, Error};
+use tokio_postgres::{Client, Error, SimpleQueryMessage};
 
 use crate::support::postgres::Postgres;
 use crate::support::raw::Raw;
@@ -114,11 +114,8 @@ async fn round(client: &mut Client, next: &AtomicU64, random: &mut Random) -> Re
     };
     tokio::try_join!(ask(first), ask(first + 1), ask(first + 2))?;
     let simple = client.simple_query(&format!("select {first}")).await?;
-    let answered = simple.iter().any(|message| match message {
-        tokio_postgres::SimpleQueryMessage::Row(row) => {
-            row.get(0) == Some(first.to_string().as_str())
-        }
-        _ => false,
+    let answered = simple.iter().any(|message| {
+        matches!(message, SimpleQueryMessage::Row(row) if row.get(0) == Some(&first.to_string()))
     });
     assert!(answered, "another's answer");
     let (one, other) = (random.below(10), random.below(10));

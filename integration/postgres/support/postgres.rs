@@ -171,7 +171,6 @@ fn spawn(dir: &Path, port: u16, settings: &Vec<String>) -> Child {
     for setting in [
         "listen_addresses=127.0.0.1",
         "fsync=off",
-        "synchronous_commit=off",
         "shared_buffers=16MB",
         "max_connections=60",
         "password_encryption=scram-sha-256",

@@ -44,6 +44,8 @@ impl Soil {
             // DO and CALL run text that nobody here has seen.
             b"SET" | b"RESET" | b"LISTEN" | b"DECLARE" | b"DO" | b"CALL" => Self::State,
             b"PREPARE" => Self::Statements,
+            // It may have named one of ours, which every client of the pool can read.
+            b"DEALLOCATE" if tag != b"DEALLOCATE ALL\0" => Self::Statements,
             b"LOAD" => Self::Lasting,
             _ => Self::Clean,
         }
@@ -163,6 +165,8 @@ mod tests {
             (b"LISTEN\0", Soil::State),
             (b"DO\0", Soil::State),
             (b"PREPARE\0", Soil::Statements),
+            (b"DEALLOCATE\0", Soil::Statements),
+            (b"DEALLOCATE ALL\0", Soil::Clean),
             (b"LOAD\0", Soil::Lasting),
             (b"", Soil::Clean),
         ] {
