@@ -2,13 +2,16 @@
 
 use std::sync::Arc;
 
-use tokio::sync::Semaphore;
+use tokio::sync::futures::Notified;
+use tokio::sync::{Notify, Semaphore};
 
 /// Places for servers; each server holds one for its life.
 #[derive(Debug)]
 pub struct Budget {
     limit: Option<usize>,
     places: Option<Arc<Semaphore>>,
+    /// Told when a server of any of the pools is given back: it may be evicted.
+    returned: Notify,
 }
 
 impl Budget {
@@ -17,12 +20,25 @@ impl Budget {
         Self {
             limit,
             places: limit.map(|limit| Arc::new(Semaphore::new(limit))),
+            returned: Notify::new(),
         }
     }
 
     /// The limit it was made with.
     pub fn limit(&self) -> Option<usize> {
         self.limit
+    }
+
+    /// Tells who waits for a place that a server has been given back.
+    pub(super) fn server_returned(&self) {
+        if self.limit.is_some() {
+            self.returned.notify_waiters();
+        }
+    }
+
+    /// Waits until a server is given back from now on. Cancel safe.
+    pub(super) fn returned(&self) -> Notified<'_> {
+        self.returned.notified()
     }
 
     /// The places, if they are limited.

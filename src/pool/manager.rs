@@ -93,6 +93,9 @@ impl Workshop {
         if self.starving.load(Ordering::SeqCst) > 0 {
             self.returned.notify_one();
         }
+        for budget in &self.budgets {
+            budget.server_returned();
+        }
     }
 
     pub(super) fn is_current(&self, epoch: u64) -> bool {
@@ -123,14 +126,26 @@ impl Workshop {
         let Some(places) = budget.places() else {
             return Ok(None);
         };
-        if let Ok(place) = places.clone().try_acquire_owned() {
-            return Ok(Some(place));
+        let mut wait = std::pin::pin!(places.clone().acquire_owned());
+        loop {
+            let returned = budget.returned();
+            if let Ok(place) = places.clone().try_acquire_owned() {
+                return Ok(Some(place));
+            }
+            if let Some(pools) = self.pools.upgrade() {
+                pools.evict(budget, &self.registry);
+            }
+            // One that is busy now may be evicted when its client is done.
+            let place = self.or_returned(async {
+                tokio::select! {
+                    place = &mut wait => Some(place),
+                    () = returned => None,
+                }
+            });
+            if let Some(place) = place.await? {
+                return place.map(Some).map_err(|_| Arc::new(ConnectError::Retry));
+            }
         }
-        if let Some(pools) = self.pools.upgrade() {
-            pools.evict(budget, &self.registry);
-        }
-        let place = self.or_returned(places.clone().acquire_owned()).await?;
-        place.map(Some).map_err(|_| Arc::new(ConnectError::Retry))
     }
 
     /// Waits, unless a server comes back, which is then the better choice.
@@ -184,7 +199,7 @@ impl Workshop {
             replies: Replies::default(),
             statements: OnServer::default(),
             staleness: 0,
-            unnamed: None,
+            unnamed: Unnamed::None,
             soil: Soil::Clean,
             values,
             applied: Arc::default(),
