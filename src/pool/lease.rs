@@ -132,7 +132,6 @@ impl Cleaning {
                 }
                 if server.soil > Soil::Clean {
                     server.applied = Arc::default();
-                    server.unnamed = None;
                     lease.stats.of(worker).resets.add(1);
                 }
                 let server = lease.server();

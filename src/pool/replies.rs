@@ -30,6 +30,8 @@ pub struct Replies {
     certainty: Certainty,
     /// Syncs that a server in copy-in mode reads and ignores.
     ignored_syncs: u32,
+    /// A Parse of the client's unnamed statement has failed or was skipped.
+    unnamed_lost: bool,
 }
 
 /// Where the client stands between two Syncs.
@@ -83,6 +85,8 @@ pub enum Kind {
     Execute,
     FunctionCall,
     Parse,
+    /// The Parse of a client's unnamed statement that is kept on no server.
+    ParseUnnamed,
     Query,
     Sync,
 }
@@ -146,6 +150,7 @@ impl Default for Replies {
             copy: Copy::Idle,
             certainty: Certainty::Certain,
             ignored_syncs: 0,
+            unnamed_lost: false,
         }
     }
 }
@@ -165,9 +170,15 @@ impl Replies {
             (Kind::Sync, _) => self.phase = Phase::Synced,
             (_, Phase::Skipping) => return note,
             (Kind::Query | Kind::FunctionCall, _) => {}
-            (Kind::Bind | Kind::Close | Kind::Describe | Kind::Execute | Kind::Parse, _) => {
-                self.phase = Phase::Unsynced;
-            }
+            (
+                Kind::Bind
+                | Kind::Close
+                | Kind::Describe
+                | Kind::Execute
+                | Kind::Parse
+                | Kind::ParseUnnamed,
+                _,
+            ) => self.phase = Phase::Unsynced,
         }
         self.expected.push_back(Expected {
             kind,
@@ -200,7 +211,10 @@ impl Replies {
     /// Nothing asked for it.
     pub fn answered(&mut self, tag: Tag) -> Result<Action, Unexpected> {
         match tag {
-            Tag::ParseComplete => self.answer(Kind::Parse, tag),
+            Tag::ParseComplete => match self.front() {
+                Some(Kind::ParseUnnamed) => self.answer(Kind::ParseUnnamed, tag),
+                _ => self.answer(Kind::Parse, tag),
+            },
             Tag::BindComplete => self.answer(Kind::Bind, tag),
             Tag::CloseComplete => self.answer(Kind::Close, tag),
             Tag::NoData => self.answer(Kind::Describe, tag),
@@ -255,7 +269,14 @@ impl Replies {
         self.ignored_syncs = 0;
         match self.front() {
             Some(Kind::Query | Kind::FunctionCall | Kind::Sync) => Ok(self.pop()),
-            Some(Kind::Bind | Kind::Close | Kind::Describe | Kind::Execute | Kind::Parse)
+            Some(
+                Kind::Bind
+                | Kind::Close
+                | Kind::Describe
+                | Kind::Execute
+                | Kind::Parse
+                | Kind::ParseUnnamed,
+            )
             | None => self.unexpected(Tag::ReadyForQuery),
         }
     }
@@ -283,6 +304,7 @@ impl Replies {
                 return Action::Forward;
             }
             self.expected.pop_front();
+            self.unnamed_lost |= next.kind == Kind::ParseUnnamed;
             if next.noted {
                 skipped.extend(self.notes.pop_front());
             }
@@ -292,15 +314,30 @@ impl Replies {
         Action::Forward
     }
 
-    /// The next reply to put in, if its turn has come; `answer` is called until it is `None`.
-    pub fn next_insert(&mut self) -> Option<Kind> {
-        let front = self.expected.front()?;
-        if front.delivery != Delivery::Insert {
+    /// The next reply to put in, if its turn has come, and the note of its message; to be
+    /// called until it is `None`.
+    pub fn next_insert(&mut self) -> Option<(Kind, Option<Note>)> {
+        let Expected {
+            kind,
+            delivery: Delivery::Insert,
+            noted,
+        } = *self.expected.front()?
+        else {
             return None;
-        }
-        let kind = front.kind;
-        self.pop();
-        Some(kind)
+        };
+        self.expected.pop_front();
+        let note = if noted { self.notes.pop_front() } else { None };
+        Some((kind, note))
+    }
+
+    /// Whether the server drops everything up to the next Sync.
+    pub fn is_skipping(&self) -> bool {
+        self.phase == Phase::Skipping
+    }
+
+    /// Whether a Parse of the client's unnamed statement has failed or was skipped, once.
+    pub fn take_unnamed_lost(&mut self) -> bool {
+        std::mem::take(&mut self.unnamed_lost)
     }
 
     /// What the last ReadyForQuery said.
@@ -354,7 +391,8 @@ impl Replies {
             }
             Some(Kind::Describe) => tag == Tag::ParameterDescription,
             Some(Kind::FunctionCall) => tag == Tag::FunctionCallResponse,
-            Some(Kind::Bind | Kind::Close | Kind::Parse | Kind::Sync) | None => false,
+            Some(Kind::Bind | Kind::Close | Kind::Parse | Kind::ParseUnnamed | Kind::Sync)
+            | None => false,
         };
         match self.expected.front() {
             Some(expected) if answers => Ok(action(expected.delivery)),

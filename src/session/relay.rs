@@ -10,7 +10,7 @@ use crate::pool::server::Server;
 use crate::pool::settings::PoolMode;
 use crate::pool::tracked::Values;
 use crate::pool::{Lease, Pool};
-use crate::session::downstream::{ClientSide, Downstream, Seen, put_insert};
+use crate::session::downstream::{ClientSide, Downstream, Seen, put_insert, settle_insert};
 use crate::session::edit::Edit;
 use crate::session::error::SessionError;
 use crate::session::roster::{Client, Signal};
@@ -269,8 +269,10 @@ impl Exchange<'_> {
     fn put_inserts(&mut self, server: &mut Server, cx: &mut Context<'_>) -> Result<()> {
         let line = &mut *self.line;
         let mut any = false;
-        while let Some(kind) = server.replies.next_insert() {
-            put_insert(line.outbox.buffer(), kind, server.replies.status());
+        while let Some((kind, note)) = server.replies.next_insert() {
+            let status = server.replies.status();
+            put_insert(line.outbox.buffer(), kind, status);
+            settle_insert(kind, note, status, &mut line.upstream.statements);
             any = true;
         }
         if any && let Poll::Ready(Err(error)) = line.outbox.poll_flush(&mut line.stream, cx) {

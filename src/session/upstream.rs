@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use crate::pool::Pool;
 use crate::pool::replies::{About, Delivery, Kind, Note};
-use crate::pool::server::Server;
 use crate::pool::server::reset::Soil;
+use crate::pool::server::{Server, Unnamed};
 use crate::pool::settings::PoolMode;
 use crate::pool::statement::Statement;
 use crate::session::edit::Edit;
@@ -114,6 +114,10 @@ impl Upstream {
             if rest.len() < needed {
                 return Ok(Scan::Wants(needed));
             }
+            if server.replies.is_skipping() && is_skipped(head.tag()) {
+                self.pass(edit, head);
+                continue;
+            }
             let body = &rest[Head::<Frontend>::LEN..head.message_len().min(rest.len())];
             match head.tag() {
                 Tag::Bind => {
@@ -169,15 +173,18 @@ impl Upstream {
     ) {
         // Some drivers close what they prepared in the protocol with SQL.
         if let Some(name) = deallocated(body)
-            && self.statements.named(&name).is_some()
+            && let Some(statement) = self.statements.forget(&name)
         {
             edit.skip(head.message_len(), &mut server.outbox);
-            if server
+            let note = Note {
+                statement,
+                about: About::Closed(name.into()),
+            };
+            if let Some(note) = server
                 .replies
-                .expect(Kind::Query, Delivery::Insert, None)
-                .is_none()
+                .expect(Kind::Query, Delivery::Insert, Some(note))
             {
-                self.statements.forget(&name);
+                self.statements.undo(note);
             }
             return;
         }
@@ -188,7 +195,7 @@ impl Upstream {
         };
         server.soil = server.soil.max(soil);
         // "A simple Query message also destroys the unnamed statement."
-        server.unnamed = None;
+        server.unnamed = Unnamed::None;
         self.statements.forget_unnamed();
         expect(server, Kind::Query);
         self.pass(edit, head);
@@ -218,15 +225,14 @@ impl Upstream {
                 return Err(too_long(head.message_len()));
             }
             server.soil = server.soil.max(soil);
-            if name.is_empty() {
-                server.unnamed =
-                    whole.then(|| (self.client, self.statements.keep_unnamed(rest, soil)));
-                if !whole {
-                    self.statements.forget_unnamed();
-                }
-            }
+            let kind = if name.is_empty() {
+                self.keep_unnamed(whole.then_some(rest), soil, server);
+                Kind::ParseUnnamed
+            } else {
+                Kind::Parse
+            };
             counts.server_parses += 1;
-            expect(server, Kind::Parse);
+            expect(server, kind);
             self.pass(edit, head);
             return Ok(());
         }
@@ -356,7 +362,7 @@ impl Upstream {
     ) -> Result<()> {
         if let (Target::Statement, name) = target(body)? {
             if name.is_empty() {
-                server.unnamed = None;
+                server.unnamed = Unnamed::None;
                 self.statements.forget_unnamed();
             } else if let Some(statement) = self.statements.forget(name) {
                 // Others may use it: only the client's name goes.
@@ -409,7 +415,10 @@ impl Upstream {
                 generation,
             } => {
                 server.soil = server.soil.max(soil);
-                let mine = Some((self.client, generation));
+                let mine = Unnamed::Of {
+                    client: self.client,
+                    generation,
+                };
                 if server.unnamed != mine
                     && server
                         .replies
@@ -426,11 +435,7 @@ impl Upstream {
             }
             UnnamedRef::None => {
                 // Another client's must not answer to this one's.
-                if server
-                    .unnamed
-                    .take()
-                    .is_some_and(|(client, _)| client != self.client)
-                {
+                if std::mem::take(&mut server.unnamed) != Unnamed::None {
                     let closed = server.replies.expect(Kind::Close, Delivery::Swallow, None);
                     if closed.is_none() {
                         edit.insert(&mut server.outbox, |out| {
@@ -507,10 +512,44 @@ impl Upstream {
         }
     }
 
+    /// Notes the client's unnamed statement, which the server is about to have. `None`: it is
+    /// too long to be repeated on another server.
+    fn keep_unnamed(&mut self, parse_rest: Option<&[u8]>, soil: Soil, server: &mut Server) {
+        let Some(parse_rest) = parse_rest else {
+            self.statements.forget_unnamed();
+            server.unnamed = Unnamed::Unknown;
+            return;
+        };
+        server.unnamed = Unnamed::Of {
+            client: self.client,
+            generation: self.statements.keep_unnamed(parse_rest, soil),
+        };
+    }
+
     fn pass(&mut self, edit: &mut Edit<'_>, head: Head<Frontend>) {
         let len = head.message_len().min(edit.rest().len());
         edit.pass(len);
         self.passing = head.message_len() - len;
+    }
+}
+
+/// Whether a server that waits for a Sync after an error drops a message without a look.
+fn is_skipped(tag: Tag) -> bool {
+    match tag {
+        Tag::Bind
+        | Tag::Close
+        | Tag::Describe
+        | Tag::Execute
+        | Tag::Flush
+        | Tag::FunctionCall
+        | Tag::Parse
+        | Tag::Query => true,
+        Tag::CopyData
+        | Tag::CopyDone
+        | Tag::CopyFail
+        | Tag::Password
+        | Tag::Sync
+        | Tag::Terminate => false,
     }
 }
 

@@ -117,10 +117,10 @@ fn an_inserted_reply_waits_for_its_turn() {
             .expect(Kind::Parse, Delivery::Insert, None)
             .is_none()
     );
-    assert_eq!(replies.next_insert(), None);
+    assert!(replies.next_insert().is_none());
     replies.answered(Tag::BindComplete).unwrap();
-    assert_eq!(replies.next_insert(), Some(Kind::Parse));
-    assert_eq!(replies.next_insert(), None);
+    assert!(matches!(replies.next_insert(), Some((Kind::Parse, None))));
+    assert!(replies.next_insert().is_none());
 }
 
 #[test]
@@ -155,7 +155,7 @@ fn what_an_error_skips_is_handed_back_to_be_undone() {
     replies.failed(&mut skipped);
     let about: Vec<_> = skipped.into_iter().map(|note| note.about).collect();
     assert_eq!(about, [named, closed]);
-    assert_eq!(replies.next_insert(), None);
+    assert!(replies.next_insert().is_none());
     let later = replies.expect(Kind::Parse, Delivery::Insert, Some(note(About::Injected)));
     assert!(later.is_some(), "what comes before the Sync is skipped too");
 }
