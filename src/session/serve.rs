@@ -94,6 +94,10 @@ impl Session {
                     abandon(lease);
                     return Ok(Farewell::ClientLeft);
                 }
+                // What ran on it has ended with it: there is nothing to cancel.
+                Err(error @ (SessionError::ServerEnded | SessionError::ServerLost(_))) => {
+                    return Err(error);
+                }
                 Err(error) => {
                     abandon(lease);
                     return Err(error);
