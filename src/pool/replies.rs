@@ -32,6 +32,20 @@ pub struct Replies {
     ignored_syncs: u32,
     /// A Parse of the client's unnamed statement has failed or was skipped.
     unnamed_lost: bool,
+    unnamed: Unnamed,
+    /// All names may be gone: a DISCARD or a DEALLOCATE is under way.
+    names_at_stake: bool,
+}
+
+/// Whether the record of a server's unnamed statement can be relied on.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Unnamed {
+    /// It was changed before a Sync that is not answered: an error may yet undo that.
+    InFlight,
+    /// It is as the server has it.
+    Settled,
+    /// It was changed after the last Sync: what the server skips, it skips to the end of this.
+    ThisGroup,
 }
 
 /// Where the client stands between two Syncs.
@@ -151,6 +165,8 @@ impl Default for Replies {
             certainty: Certainty::Certain,
             ignored_syncs: 0,
             unnamed_lost: false,
+            unnamed: Unnamed::Settled,
+            names_at_stake: false,
         }
     }
 }
@@ -165,6 +181,10 @@ impl Replies {
             // The server reads this as part of the COPY, or has failed and reads it as new:
             // which of them cannot be known here.
             self.certainty = Certainty::Doubtful;
+        }
+        let ends_group = matches!(kind, Kind::FunctionCall | Kind::Query | Kind::Sync);
+        if ends_group && self.unnamed == Unnamed::ThisGroup {
+            self.unnamed = Unnamed::InFlight;
         }
         match (kind, self.phase) {
             (Kind::Sync, _) => self.phase = Phase::Synced,
@@ -268,7 +288,16 @@ impl Replies {
         self.copy = Copy::Idle;
         self.ignored_syncs = 0;
         match self.front() {
-            Some(Kind::Query | Kind::FunctionCall | Kind::Sync) => Ok(self.pop()),
+            Some(Kind::Query | Kind::FunctionCall | Kind::Sync) => {
+                let action = self.pop();
+                if self.expected.is_empty() {
+                    self.names_at_stake = false;
+                    if self.unnamed == Unnamed::InFlight {
+                        self.unnamed = Unnamed::Settled;
+                    }
+                }
+                Ok(action)
+            }
             Some(
                 Kind::Bind
                 | Kind::Close
@@ -301,6 +330,9 @@ impl Replies {
         }
         while let Some(next) = self.expected.front().copied() {
             if next.kind == Kind::Sync {
+                // One in a later group replaces it all the same.
+                let later = |e: &Expected| e.kind == Kind::ParseUnnamed;
+                self.unnamed_lost &= !self.expected.iter().any(later);
                 return Action::Forward;
             }
             self.expected.pop_front();
@@ -328,6 +360,27 @@ impl Replies {
         self.expected.pop_front();
         let note = if noted { self.notes.pop_front() } else { None };
         Some((kind, note))
+    }
+
+    /// Whether what the server knows depends on an answer that is under way: an error before a
+    /// Sync would undo what has been noted. Nothing that depends on it may be sent before.
+    pub fn is_uncertain(&self) -> bool {
+        self.phase == Phase::Synced && (self.names_at_stake || !self.notes.is_empty())
+    }
+
+    /// Notes that the client sends what may take all names.
+    pub fn puts_names_at_stake(&mut self) {
+        self.names_at_stake = true;
+    }
+
+    /// Notes that the server's unnamed statement is changed by what is sent next.
+    pub fn changes_unnamed(&mut self) {
+        self.unnamed = Unnamed::ThisGroup;
+    }
+
+    /// Whether the record of the server's unnamed statement can be relied on.
+    pub fn is_unnamed_certain(&self) -> bool {
+        self.unnamed != Unnamed::InFlight
     }
 
     /// Whether the server drops everything up to the next Sync.

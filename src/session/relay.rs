@@ -95,6 +95,7 @@ pub(super) async fn exchange(
         wants: 0,
         server_wants: 0,
         fresh: true,
+        stalled: false,
     };
     poll_fn(|cx| exchange.poll(lease.server(), cx)).await
 }
@@ -113,6 +114,8 @@ struct Exchange<'a> {
     server_wants: usize,
     /// The client's inbox holds what no scan has seen.
     fresh: bool,
+    /// What it holds has to wait for an answer.
+    stalled: bool,
 }
 
 impl Exchange<'_> {
@@ -141,6 +144,13 @@ impl Exchange<'_> {
             .map_err(SessionError::ServerLost)?;
         if self.leaving {
             return Poll::Pending;
+        }
+        if self.stalled {
+            if server.replies.is_uncertain() {
+                return self.watch_client(cx);
+            }
+            self.stalled = false;
+            self.fresh = true;
         }
         if !self.fresh {
             let read = self
@@ -173,6 +183,10 @@ impl Exchange<'_> {
         self.put_inserts(server, cx)?;
         match scan {
             Scan::Done => self.wants = 0,
+            Scan::Stalled => {
+                self.wants = 0;
+                self.stalled = true;
+            }
             Scan::Wants(len) => self.wants = len,
             Scan::Terminate => {
                 self.leaving = true;
@@ -182,6 +196,18 @@ impl Exchange<'_> {
             }
         }
         Poll::Ready(Ok(self.ended(server)))
+    }
+
+    /// While nothing can be sent: whether the client is still there.
+    fn watch_client(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<End>>> {
+        let line = &mut *self.line;
+        while line.inbox.unread().len() < MAX_UNREAD {
+            match ready!(line.inbox.poll_fill(&mut line.stream, 0, cx)) {
+                Ok(0) | Err(_) => return Poll::Ready(Ok(Some(End::Vanished))),
+                Ok(len) => self.tally.received += len as u64,
+            }
+        }
+        Poll::Pending
     }
 
     /// One step from the server to the client; `Pending` if there is nothing to do.
@@ -304,3 +330,6 @@ impl Tally {
         self.query_began
     }
 }
+
+/// What a client may send while it has to wait before it is left to TCP to hold it.
+pub(super) const MAX_UNREAD: usize = 64 * 1024;

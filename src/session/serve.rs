@@ -20,7 +20,7 @@ use crate::pool::tracked::Values;
 use crate::pool::{Lease, Pool, Released};
 use crate::session::context::Context;
 use crate::session::error::SessionError;
-use crate::session::relay::{End, Line, Tally, exchange};
+use crate::session::relay::{End, Line, MAX_UNREAD, Tally, exchange};
 use crate::session::roster::{Client, ClientState, Signal};
 use crate::session::upstream::Scan;
 use crate::wire::backend::{self, TransactionStatus};
@@ -140,6 +140,7 @@ impl Session {
                     match line.upstream.wants(line.inbox.unread())? {
                         Scan::Done => return Poll::Ready(Ok(None)),
                         Scan::Terminate => return Poll::Ready(Ok(Some(Farewell::ClientLeft))),
+                        Scan::Stalled => {} // without a server nothing is under way
                         Scan::Wants(len) => wants = len,
                     }
                 }
@@ -399,7 +400,5 @@ fn abandon(mut lease: Lease) {
     tokio::task::spawn_local(lease.cancel_and_close());
 }
 
-/// What a client may send while it waits for a server before it is left to TCP to hold it.
-const MAX_UNREAD: usize = 64 * 1024;
 /// For a statement of ours where server_connect_timeout is off.
 const RUN_LIMIT: Duration = Duration::from_secs(15);

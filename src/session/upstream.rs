@@ -3,6 +3,8 @@
 //! No I/O here. A scan looks at the bytes of one read; bodies it need not read pass as they
 //! arrive, whatever their size.
 
+mod look;
+
 use std::sync::Arc;
 
 use crate::pool::Pool;
@@ -14,6 +16,10 @@ use crate::pool::statement::Statement;
 use crate::session::edit::Edit;
 use crate::session::error::SessionError;
 use crate::session::statements::{ClientStatements, UnnamedRef};
+use crate::session::upstream::look::{
+    begins_group, deallocated, is_skipped, looked_at, takes_names, target,
+};
+use crate::wire::backend::TransactionStatus;
 use crate::wire::body::BodyReader;
 use crate::wire::error_response::ErrorResponse;
 use crate::wire::frontend::{self, Frontend, Tag, Target};
@@ -42,6 +48,8 @@ pub(super) enum Scan {
     Done,
     /// The client says goodbye.
     Terminate,
+    /// What comes next depends on an answer that is under way.
+    Stalled,
     /// So many bytes must have arrived before there is any use in another scan.
     Wants(usize),
 }
@@ -118,6 +126,9 @@ impl Upstream {
                 self.pass(edit, head);
                 continue;
             }
+            if server.replies.is_uncertain() && begins_group(head.tag()) {
+                return Ok(Scan::Stalled);
+            }
             let body = &rest[Head::<Frontend>::LEN..head.message_len().min(rest.len())];
             match head.tag() {
                 Tag::Bind => {
@@ -176,6 +187,7 @@ impl Upstream {
             && let Some(statement) = self.statements.forget(&name)
         {
             edit.skip(head.message_len(), &mut server.outbox);
+            self.statements.forget_unnamed();
             let note = Note {
                 statement,
                 about: About::Closed(name.into()),
@@ -193,9 +205,12 @@ impl Upstream {
         } else {
             Soil::State // too long to look at
         };
+        if takes_names(body) {
+            server.replies.puts_names_at_stake();
+        }
         server.soil = server.soil.max(soil);
         // "A simple Query message also destroys the unnamed statement."
-        server.unnamed = Unnamed::None;
+        set_unnamed(server, Unnamed::None);
         self.statements.forget_unnamed();
         expect(server, Kind::Query);
         self.pass(edit, head);
@@ -225,6 +240,9 @@ impl Upstream {
                 return Err(too_long(head.message_len()));
             }
             server.soil = server.soil.max(soil);
+            if takes_names(rest) {
+                server.replies.puts_names_at_stake();
+            }
             let kind = if name.is_empty() {
                 self.keep_unnamed(whole.then_some(rest), soil, server);
                 Kind::ParseUnnamed
@@ -252,6 +270,20 @@ impl Upstream {
             .statements()
             .intern(rest, &self.context, soil > Soil::Clean);
         edit.skip(head.message_len(), &mut server.outbox);
+        self.share(edit, name, statement, server, pool, counts);
+        Ok(())
+    }
+
+    /// Gives the client's name to a shared statement, and has the server prepare it if need be.
+    fn share(
+        &mut self,
+        edit: &mut Edit<'_>,
+        name: &[u8],
+        statement: Arc<Statement>,
+        server: &mut Server,
+        pool: &Pool,
+        counts: &mut Counts,
+    ) {
         let known = server.statements.touch(&statement);
         let about = if known {
             About::NamedOnly(name.into())
@@ -262,27 +294,35 @@ impl Upstream {
             statement: statement.clone(),
             about,
         });
-        let delivery = if known {
+        // In a failed transaction the server refuses what it has as well, but for what ends it.
+        let refused = server.replies.status() == TransactionStatus::Failed;
+        let delivery = if known && !refused {
             Delivery::Insert
         } else {
             Delivery::Forward
         };
         if server.replies.expect(Kind::Parse, delivery, note).is_some() {
-            return Ok(()); // skipped, like everything up to the Sync
+            return; // skipped, like everything up to the Sync
         }
         if !known {
             edit.insert(&mut server.outbox, |out| {
-                frontend::put_parse(out, statement.server_name(), rest);
+                frontend::put_parse(out, statement.server_name(), statement.parse_rest());
             });
             counts.server_parses += 1;
             self.added(edit, statement.clone(), server, pool);
+        } else if refused {
+            // Its verdict is asked for under the one name that is always free.
+            set_unnamed(server, Unnamed::Unknown);
+            edit.insert(&mut server.outbox, |out| {
+                frontend::put_parse(out, b"", statement.parse_rest());
+            });
+            counts.server_parses += 1;
         }
         if name.is_empty() {
             self.statements.share_unnamed(statement);
         } else {
             self.statements.name(name, statement);
         }
-        Ok(())
     }
 
     fn bind(
@@ -362,7 +402,7 @@ impl Upstream {
     ) -> Result<()> {
         if let (Target::Statement, name) = target(body)? {
             if name.is_empty() {
-                server.unnamed = Unnamed::None;
+                set_unnamed(server, Unnamed::None);
                 self.statements.forget_unnamed();
             } else if let Some(statement) = self.statements.forget(name) {
                 // Others may use it: only the client's name goes.
@@ -419,13 +459,14 @@ impl Upstream {
                     client: self.client,
                     generation,
                 };
-                if server.unnamed != mine
+                let there = server.unnamed == mine && server.replies.is_unnamed_certain();
+                if !there
                     && server
                         .replies
                         .expect(Kind::Parse, Delivery::Swallow, None)
                         .is_none()
                 {
-                    server.unnamed = mine;
+                    set_unnamed(server, mine);
                     counts.server_parses += 1;
                     edit.insert(&mut server.outbox, |out| {
                         frontend::put_parse(out, b"", parse_rest)
@@ -435,7 +476,10 @@ impl Upstream {
             }
             UnnamedRef::None => {
                 // Another client's must not answer to this one's.
-                if std::mem::take(&mut server.unnamed) != Unnamed::None {
+                let nothing_there =
+                    server.unnamed == Unnamed::None && server.replies.is_unnamed_certain();
+                if !nothing_there {
+                    set_unnamed(server, Unnamed::None);
                     let closed = server.replies.expect(Kind::Close, Delivery::Swallow, None);
                     if closed.is_none() {
                         edit.insert(&mut server.outbox, |out| {
@@ -517,13 +561,14 @@ impl Upstream {
     fn keep_unnamed(&mut self, parse_rest: Option<&[u8]>, soil: Soil, server: &mut Server) {
         let Some(parse_rest) = parse_rest else {
             self.statements.forget_unnamed();
-            server.unnamed = Unnamed::Unknown;
+            set_unnamed(server, Unnamed::Unknown);
             return;
         };
-        server.unnamed = Unnamed::Of {
+        let mine = Unnamed::Of {
             client: self.client,
             generation: self.statements.keep_unnamed(parse_rest, soil),
         };
+        set_unnamed(server, mine);
     }
 
     fn pass(&mut self, edit: &mut Edit<'_>, head: Head<Frontend>) {
@@ -533,83 +578,15 @@ impl Upstream {
     }
 }
 
-/// Whether a server that waits for a Sync after an error drops a message without a look.
-fn is_skipped(tag: Tag) -> bool {
-    match tag {
-        Tag::Bind
-        | Tag::Close
-        | Tag::Describe
-        | Tag::Execute
-        | Tag::Flush
-        | Tag::FunctionCall
-        | Tag::Parse
-        | Tag::Query => true,
-        Tag::CopyData
-        | Tag::CopyDone
-        | Tag::CopyFail
-        | Tag::Password
-        | Tag::Sync
-        | Tag::Terminate => false,
-    }
-}
-
-/// How many bytes of a message must have arrived before it is looked at.
-fn looked_at(tag: Tag) -> usize {
-    match tag {
-        // Their text is searched, kept or, where rules are, judged.
-        Tag::Parse | Tag::Query => MAX_TEXT,
-        // Their names are at the front.
-        Tag::Bind | Tag::Close | Tag::Describe => MAX_NAMES,
-        Tag::CopyData
-        | Tag::CopyDone
-        | Tag::CopyFail
-        | Tag::Execute
-        | Tag::Flush
-        | Tag::FunctionCall
-        | Tag::Password
-        | Tag::Sync
-        | Tag::Terminate => Head::<Frontend>::LEN,
-    }
-}
-
-/// The name in a Query that is nothing but `DEALLOCATE name`, folded as PostgreSQL does.
-fn deallocated(body: &[u8]) -> Option<Vec<u8>> {
-    let (word, rest) = body.split_at_checked(10)?;
-    if !word.eq_ignore_ascii_case(b"deallocate") || !rest.first()?.is_ascii_whitespace() {
-        return None;
-    }
-    let rest = rest.strip_suffix(b"\0")?.trim_ascii();
-    let rest = rest.strip_suffix(b";").unwrap_or(rest).trim_ascii();
-    let rest = match rest.split_at_checked(7) {
-        Some((word, name))
-            if word.eq_ignore_ascii_case(b"prepare")
-                && name.first().is_some_and(u8::is_ascii_whitespace) =>
-        {
-            name.trim_ascii()
-        }
-        Some(_) | None => rest,
-    };
-    if let Some(quoted) = rest.strip_prefix(b"\"") {
-        let name = quoted.strip_suffix(b"\"")?;
-        return (!name.contains(&b'"')).then(|| name.to_vec());
-    }
-    let plain = rest.iter().all(|b| b.is_ascii_alphanumeric() || *b == b'_');
-    (plain && !rest.is_empty()).then(|| rest.to_ascii_lowercase())
+/// Notes whose unnamed statement the server has when what is sent next has been reached.
+fn set_unnamed(server: &mut Server, unnamed: Unnamed) {
+    server.unnamed = unnamed;
+    server.replies.changes_unnamed();
 }
 
 fn expect(server: &mut Server, kind: Kind) {
     // Without a note there is nothing to undo.
     drop(server.replies.expect(kind, Delivery::Forward, None));
-}
-
-fn target(body: &[u8]) -> Result<(Target, &[u8])> {
-    let mut body = BodyReader::new(body);
-    let target = match body.byte().map_err(SessionError::ClientFraming)? {
-        b'P' => Target::Portal,
-        b'S' => Target::Statement,
-        _ => return Err(SessionError::ClientFraming(FramingError::Body)),
-    };
-    Ok((target, body.cstr().map_err(SessionError::ClientFraming)?))
 }
 
 fn too_long(len: usize) -> SessionError {
@@ -618,9 +595,3 @@ fn too_long(len: usize) -> SessionError {
         format!("a prepared statement of {len} bytes is too long to be pooled"),
     ))
 }
-
-/// Longest text that is searched or kept, in bytes. A longer Query passes unseen (and the
-/// server is cleaned after it); a longer named statement is refused.
-const MAX_TEXT: usize = 4 * 1024 * 1024;
-/// Bytes in which the two names of a Bind must end.
-const MAX_NAMES: usize = 4 * 1024;
