@@ -34,17 +34,85 @@ fn an_empty_query_passes() {
 fn a_pipeline_of_many_syncs_stays_on_one_server_until_all_are_answered() {
     let stage = Stage::with_pool("size = 2");
     let (mut client, mut server) = stage.pair();
-    let run = || [bind("", ""), execute("", 0), sync()];
-    let mut messages = vec![parse("", "select 1")];
-    let mut replies = vec![parse_complete()];
+    let mut messages = Vec::new();
+    let mut replies = Vec::new();
     for _ in 0..50 {
-        messages.extend(run());
-        replies.extend([bind_complete(), row("1"), complete("SELECT 1"), ready(Idle)]);
+        messages.extend([parse("", "select 1"), bind("", ""), execute("", 0), sync()]);
+        replies.extend([parse_complete(), bind_complete(), row("1")]);
+        replies.extend([complete("SELECT 1"), ready(Idle)]);
     }
     client.sends(messages.clone());
     server.answers(messages, replies.clone());
     client.receives(replies);
     stage.host.saw_nobody();
+}
+
+#[test]
+fn a_group_behind_one_that_may_fail_does_not_trust_the_unnamed_statement() {
+    let stage = Stage::with_pool("size = 1");
+    let (mut client, mut server) = stage.pair();
+    let group = || [bind("", ""), execute("", 0), sync()];
+    client.sends(parse("", "select 1"));
+    client.sends([group(), group()].concat());
+    server.receives(parse("", "select 1"));
+    server.receives(group());
+    server.receives(parse("", "select 1"));
+    server.receives(group());
+    let replies = || {
+        [
+            parse_complete(),
+            bind_complete(),
+            row("1"),
+            complete("SELECT 1"),
+            ready(Idle),
+        ]
+    };
+    server.sends([replies(), replies()].concat());
+    client.receives(replies());
+    client.receives(replies()[1..].to_vec());
+}
+
+#[test]
+fn a_group_behind_one_that_changes_names_waits_for_its_answer() {
+    let stage = Stage::with_pool("size = 1");
+    let (mut client, mut server) = stage.pair();
+    let first = || [bind("", "none"), sync()];
+    client.sends([bind("", "none"), parse("s", "select 1"), sync()]);
+    client.sends([parse("s", "select 2"), bind("", "s"), sync()]);
+    server.receives(bind("", "none"));
+    let skipped = name_in_parse(&server.next("the first Parse"));
+    server.receives(sync());
+    server.saw_nothing();
+    server.sends([error("26000", ""), ready(Idle)]);
+    // The name is still free.
+    let name = name_in_parse(&server.next("the second Parse"));
+    assert_ne!(skipped, name);
+    server.answers(
+        [bind("", &name), sync()],
+        [parse_complete(), bind_complete(), ready(Idle)],
+    );
+    client.receives([error("26000", ""), ready(Idle)]);
+    client.receives([parse_complete(), bind_complete(), ready(Idle)]);
+    client.sends(first());
+    server.answers(first(), [error("26000", ""), ready(Idle)]);
+    client.receives([error("26000", ""), ready(Idle)]);
+}
+
+#[test]
+fn a_client_that_hangs_up_while_its_pipeline_waits_is_noticed() {
+    let stage = Stage::with_pool("size = 1");
+    let (mut client, mut server) = stage.pair();
+    client.sends([
+        parse("s", "select 1"),
+        sync(),
+        parse("t", "select 2"),
+        sync(),
+    ]);
+    server.next("a Parse");
+    server.receives(sync());
+    client.resets();
+    drop(stage.host.accepts_cancel(&server));
+    server.ends();
 }
 
 #[test]

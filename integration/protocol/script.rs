@@ -33,7 +33,7 @@ impl Stage {
     /// Starts pgwarden with these settings in front of a scripted PostgreSQL.
     pub(crate) fn new(setup: &Setup) -> Self {
         let host = Host::new();
-        let pooler = Pooler::start(setup, &host);
+        let pooler = Pooler::start(setup, host.port());
         Self { pooler, host }
     }
 

@@ -124,6 +124,14 @@ impl Peer {
         self.inbox.drain(..len).collect()
     }
 
+    /// The next bytes, as many as are expected.
+    pub(crate) fn hears_up_to(&mut self, len: usize, context: &str) -> Vec<u8> {
+        while self.inbox.len() < len {
+            self.fill(context);
+        }
+        self.inbox.drain(..len).collect()
+    }
+
     /// The next packet of the start-up phase, which has no tag.
     pub(crate) fn next_packet(&mut self) -> Vec<u8> {
         let len = self.next_bytes(4, "the length of a start-up packet");

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicU16, Ordering};
 
 use tempfile::TempDir;
 
-use super::{Client, DEADLINE, Host, Peer, Setup, Wire};
+use super::{Client, DEADLINE, Peer, Setup, Wire};
 
 /// A running pgwarden; killed when dropped.
 #[derive(Debug)]
@@ -22,19 +22,19 @@ pub(crate) struct Pooler {
 
 impl Pooler {
     /// Starts it and waits until it says that it is ready.
-    pub(crate) fn start(setup: &Setup, host: &Host) -> Self {
+    pub(crate) fn start(setup: &Setup, server_port: u16) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder can be made");
-        Self::start_in(folder, setup, host)
+        Self::start_in(folder, setup, server_port)
     }
 
     /// The same with files that the caller has put in the folder.
-    pub(crate) fn start_in(folder: TempDir, setup: &Setup, host: &Host) -> Self {
+    pub(crate) fn start_in(folder: TempDir, setup: &Setup, server_port: u16) -> Self {
         let address = SocketAddr::from((own_address(), PORT));
         let path = folder.path().join("pgwarden.toml");
         let text = setup.text(
             &folder.path().display().to_string(),
             &address.ip().to_string(),
-            host.port(),
+            server_port,
         );
         fs::write(&path, &text).expect("the folder takes a file");
         if let Some(users) = setup.users_file() {
