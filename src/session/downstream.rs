@@ -73,6 +73,7 @@ impl Downstream {
                 if self.passing > 0 {
                     return Ok(seen);
                 }
+                put_inserts(edit, server, client);
                 continue;
             }
             let Some(head) = Head::<Backend>::parse(rest).map_err(SessionError::ServerFraming)?

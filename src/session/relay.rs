@@ -294,6 +294,9 @@ impl Exchange<'_> {
     /// Answers what the server was not asked, if it is the turn of that already.
     fn put_inserts(&mut self, server: &mut Server, cx: &mut Context<'_>) -> Result<()> {
         let line = &mut *self.line;
+        if !line.downstream.is_between_messages() {
+            return Ok(()); // it is put in behind the message that is under way
+        }
         let mut any = false;
         while let Some((kind, note)) = server.replies.next_insert() {
             let status = server.replies.status();
