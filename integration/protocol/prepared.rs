@@ -2,11 +2,11 @@
 
 use crate::pipeline::name_in_parse;
 use crate::script::backend::{
-    Failed, Idle, InTransaction, bind_complete, close_complete, complete, error, parse_complete,
-    ready, row, stale_plan,
+    Failed, Idle, InTransaction, bind_complete, close_complete, columns, complete, error,
+    parse_complete, ready, row, stale_plan,
 };
 use crate::script::frontend::{
-    bind, close_statement, execute, flush, parse, query, sync, terminate,
+    bind, close_statement, describe_portal, execute, flush, parse, query, sync, terminate,
 };
 use crate::script::{Client, Message, Server, Stage};
 
@@ -69,6 +69,56 @@ fn an_inserted_reply_comes_in_its_turn() {
     other.receives([complete("SELECT 1"), parse_complete()]);
     server.sends([bind_complete(), row("1"), complete("SELECT 1"), ready(Idle)]);
     other.receives([bind_complete(), row("1"), complete("SELECT 1"), ready(Idle)]);
+}
+
+#[test]
+fn an_inserted_reply_comes_behind_a_message_that_arrives_in_two_parts() {
+    let stage = Stage::with_pool("size = 1");
+    let (mut client, mut server) = stage.pair();
+    prepares(&mut client, &mut server, "a");
+    let mut other = stage.client("bob");
+    let part = || [parse("", "select 2"), bind("", ""), describe_portal("")];
+    other.sends(part());
+    other.sends([parse("b", SQL), sync()]);
+    server.receives(part());
+    server.receives(sync());
+    let (head, tail) = (&columns().bytes[..7], &columns().bytes[7..]);
+    server.sends([parse_complete(), bind_complete()]);
+    server.sends_bytes(head);
+    other.receives([parse_complete(), bind_complete()]);
+    assert_eq!(other.next_bytes(7, "the front of a message"), head);
+    server.sends_bytes(&[tail, &ready(Idle).bytes].concat());
+    assert_eq!(other.next_bytes(tail.len(), "the rest of it"), tail);
+    other.receives([parse_complete(), ready(Idle)]);
+}
+
+#[test]
+fn an_inserted_reply_never_comes_within_a_message() {
+    let stage = Stage::with_pool("size = 1");
+    let (mut client, mut server) = stage.pair();
+    prepares(&mut client, &mut server, "a");
+    let mut other = stage.client("bob");
+    let part = || {
+        [
+            parse("", "select 2"),
+            bind("", ""),
+            describe_portal(""),
+            flush(),
+        ]
+    };
+    other.sends(part());
+    server.receives(part());
+    let (head, tail) = (&columns().bytes[..7], &columns().bytes[7..]);
+    server.sends([parse_complete(), bind_complete()]);
+    server.sends_bytes(head);
+    other.receives([parse_complete(), bind_complete()]);
+    assert_eq!(other.next_bytes(7, "the front of a message"), head);
+    other.sends([parse("b", SQL), flush()]);
+    server.receives(flush());
+    other.saw_nothing();
+    server.sends_bytes(tail);
+    assert_eq!(other.next_bytes(tail.len(), "the rest of it"), tail);
+    other.receives(parse_complete());
 }
 
 #[test]

@@ -12,7 +12,6 @@ use super::oracle::Oracle;
 use super::random::Random;
 use crate::script::backend::{Idle, authenticated, key_data, parameter, ready};
 use crate::script::server::PARAMETERS;
-use crate::script::{Peer, Wire};
 
 /// A PostgreSQL that serves by itself.
 #[derive(Debug)]
@@ -72,23 +71,17 @@ impl Drop for ModelHost {
     }
 }
 
-fn serve(socket: TcpStream, number: u32, mut random: Random, shared: &Shared) {
+fn serve(mut socket: TcpStream, number: u32, mut random: Random, shared: &Shared) {
     let _ = socket.set_nodelay(true);
-    let Ok(mut reader) = socket.try_clone() else {
-        return;
-    };
-    if !log_in(socket, number) {
+    if !log_in(&mut socket, number) {
         return;
     }
-    let Ok(mut writer) = reader.try_clone() else {
-        return;
-    };
     let mut oracle = Oracle::default();
     let mut buffer = [0; 4096];
     loop {
         // Messages arrive in pieces of any size.
         let room = 1 + random.below(buffer.len());
-        match reader.read(&mut buffer[..room]) {
+        match socket.read(&mut buffer[..room]) {
             Ok(0) | Err(_) => return,
             Ok(len) => oracle.hears(&buffer[..len]),
         }
@@ -102,31 +95,51 @@ fn serve(socket: TcpStream, number: u32, mut random: Random, shared: &Shared) {
         }
         let said = oracle.says();
         for piece in pieces(&said, &mut random) {
-            if writer.write_all(piece).is_err() {
+            if socket.write_all(piece).is_err() {
                 return;
             }
         }
     }
 }
 
-/// False: it was a cancel request.
-fn log_in(socket: TcpStream, number: u32) -> bool {
-    let mut peer = Peer::new("model server", Wire::Tcp(socket));
-    let mut packet = peer.next_packet();
+/// False: it was a cancel request, or the connection has ended.
+fn log_in(socket: &mut TcpStream, number: u32) -> bool {
+    let Some(mut packet) = packet(socket) else {
+        return false;
+    };
     if packet == [4, 210, 22, 47] {
-        peer.sends_bytes(b"N");
-        packet = peer.next_packet();
+        let Some(next) = refuse_tls(socket) else {
+            return false;
+        };
+        packet = next;
     }
     if packet[..2] != [0, 3] {
         return false;
     }
     let key = CancelKey::new(number + 1, &number.to_be_bytes());
-    peer.sends(authenticated());
-    peer.sends(PARAMETERS.map(|(name, value)| parameter(name, value)));
-    peer.sends([key_data(&key), ready(Idle)]);
-    let socket = peer.into_tcp();
-    let _ = socket.set_read_timeout(None);
-    true
+    let mut welcome = authenticated().bytes;
+    for (name, value) in PARAMETERS {
+        welcome.extend(parameter(name, value).bytes);
+    }
+    welcome.extend(key_data(&key).bytes);
+    welcome.extend(ready(Idle).bytes);
+    socket.write_all(&welcome).is_ok()
+}
+
+/// Says that there is no TLS; returns the packet that comes then.
+fn refuse_tls(socket: &mut TcpStream) -> Option<Vec<u8>> {
+    socket.write_all(b"N").ok()?;
+    packet(socket)
+}
+
+/// A packet of the start-up phase.
+fn packet(socket: &mut TcpStream) -> Option<Vec<u8>> {
+    let mut len = [0; 4];
+    socket.read_exact(&mut len).ok()?;
+    let len = u32::from_be_bytes(len) as usize;
+    let mut packet = vec![0; len.checked_sub(4)?];
+    socket.read_exact(&mut packet).ok()?;
+    Some(packet)
 }
 
 /// Cuts bytes at random.

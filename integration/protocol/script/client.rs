@@ -72,10 +72,6 @@ impl Client {
         self.receives(replies);
     }
 
-    pub(crate) fn into_peer(self) -> Peer {
-        self.peer
-    }
-
     /// Disappears with a TCP reset.
     pub(crate) fn resets(self) {
         self.peer.resets();

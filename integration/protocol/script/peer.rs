@@ -61,6 +61,14 @@ impl Peer {
             .unwrap_or_else(|error| panic!("{name} could not send {}: {error}", shown(bytes)));
     }
 
+    /// Sends it if anybody still listens.
+    pub(crate) fn tries_to_send(&mut self, bytes: &[u8]) {
+        let wire = self.wire();
+        if wire.write_all(bytes).and_then(|()| wire.flush()).is_err() {
+            // That nobody does is what its caller waits for.
+        }
+    }
+
     /// Sends as much as the other side takes at once; returns how much that was.
     pub(crate) fn sends_what_is_taken(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.wire().write(bytes)

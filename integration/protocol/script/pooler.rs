@@ -4,7 +4,7 @@ use std::fs;
 use std::io::Read;
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::os::unix::net::{UnixDatagram, UnixStream};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU16, Ordering};
 
@@ -88,10 +88,6 @@ impl Pooler {
         let socket = TcpStream::connect(self.address).expect("pgwarden accepts");
         socket.set_nodelay(true).expect("TCP has this option");
         socket
-    }
-
-    pub(crate) fn path(&self, file: &str) -> PathBuf {
-        self.folder.path().join(file)
     }
 
     /// Resident memory, in bytes.

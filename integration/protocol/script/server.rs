@@ -136,10 +136,6 @@ impl Server {
         self.receives(super::frontend::terminate());
         self.is_closed();
     }
-
-    pub(crate) fn into_peer(self) -> Peer {
-        self.peer
-    }
 }
 
 impl Deref for Server {

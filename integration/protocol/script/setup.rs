@@ -54,11 +54,6 @@ impl Setup {
         self
     }
 
-    pub(crate) fn listen(mut self, lines: &str) -> Self {
-        self.listen = lines.into();
-        self
-    }
-
     pub(crate) fn pool(mut self, lines: &str) -> Self {
         self.pool = lines.into();
         self
