@@ -276,6 +276,25 @@ fn discard_all_and_deallocate_all_take_all_names() {
 }
 
 #[test]
+fn what_follows_discard_all_in_a_pipeline_waits_for_its_answer() {
+    let stage = Stage::with_pool("size = 1");
+    let (mut client, mut server) = stage.pair();
+    let name = prepares(&mut client, &mut server, "a");
+    client.sends([query("DISCARD ALL"), parse("a", SQL), bind("", "a"), sync()]);
+    server.receives(query("DISCARD ALL"));
+    server.saw_nothing();
+    server.sends([complete("DISCARD ALL"), ready(Idle)]);
+    let again = name_in_parse(&server.next("a Parse"));
+    server.answers(
+        [bind("", &again), sync()],
+        [parse_complete(), bind_complete(), ready(Idle)],
+    );
+    client.receives([complete("DISCARD ALL"), ready(Idle)]);
+    client.receives([parse_complete(), bind_complete(), ready(Idle)]);
+    assert_ne!(again, name, "nobody had the statement any more");
+}
+
+#[test]
 fn sql_deallocate_takes_a_name_of_the_protocol() {
     for sql in ["DEALLOCATE a", "deallocate prepare \"a\" ;"] {
         let stage = Stage::with_pool("size = 1");

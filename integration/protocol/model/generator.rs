@@ -167,11 +167,12 @@ impl<'a> Generator<'a> {
     }
 
     fn parses(&mut self, name: &str) {
-        // Whether the transaction has failed is not known to pgwarden before it has answered;
-        // it may then say ParseComplete where PostgreSQL refuses.
-        let failed = !name.is_empty() && self.oracle.status() == Failed;
-        // Of a name that is taken pgwarden may say that the transaction has failed.
-        if failed && (!self.failed_at_start || self.oracle.has(name)) {
+        // Whether the transaction has failed is not known to pgwarden before it has answered: it
+        // may then say ParseComplete where PostgreSQL refuses. And of a name that is taken it
+        // may say that the transaction has failed.
+        let failed = self.oracle.status() == Failed;
+        let taken = !name.is_empty() && self.oracle.has(name);
+        if failed && (!self.failed_at_start || taken) {
             return;
         }
         let mut sql = self.random.pick(&EXTENDED).to_owned();
