@@ -177,6 +177,12 @@ impl Replies {
     /// Returns the note if the server will skip the message: it is then as if it was never sent.
     #[must_use = "a skipped message must be undone"]
     pub fn expect(&mut self, kind: Kind, delivery: Delivery, note: Option<Note>) -> Option<Note> {
+        if self.copy == Copy::In && kind == Kind::Sync {
+            // It set out before the client could know of the COPY. Should the COPY fail before
+            // the server reads it, there is a reply after all: see `failed`.
+            self.ignored_syncs += 1;
+            return None;
+        }
         if self.copy == Copy::In && delivery == Delivery::Forward {
             // The server reads this as part of the COPY, or has failed and reads it as new:
             // which of them cannot be known here.
@@ -306,7 +312,11 @@ impl Replies {
                 | Kind::Parse
                 | Kind::ParseUnnamed,
             )
-            | None => self.unexpected(Tag::ReadyForQuery),
+            | None => {
+                let doubted = self.unexpected(Tag::ReadyForQuery)?;
+                self.phase = Phase::Synced;
+                Ok(doubted)
+            }
         }
     }
 

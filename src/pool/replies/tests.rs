@@ -211,15 +211,26 @@ fn a_copy_in_that_fails_ignores_the_late_end_of_its_data() {
 }
 
 #[test]
-fn a_sync_in_the_middle_of_copy_in_leaves_a_doubt() {
-    let mut replies = sent(&[Kind::Query]);
+fn a_sync_in_the_middle_of_copy_in_earns_no_reply() {
+    let mut replies = sent(&[Kind::Execute]);
     replies.answered(Tag::CopyInResponse).unwrap();
     send(&mut replies, Kind::Sync);
     replies.copy_ended();
+    send(&mut replies, Kind::Sync);
     replies.answered(Tag::CommandComplete).unwrap();
+    assert!(!replies.is_quiet());
     replies.ready(Idle).unwrap();
-    replies.ready(Idle).unwrap();
-    assert!(!replies.is_settled());
+    assert!(replies.is_settled());
+}
+
+#[test]
+fn a_sync_in_the_middle_of_copy_in_leaves_a_doubt_if_the_copy_fails() {
+    let mut replies = sent(&[Kind::Execute]);
+    replies.answered(Tag::CopyInResponse).unwrap();
+    send(&mut replies, Kind::Sync);
+    replies.failed(&mut Vec::new());
+    assert_eq!(replies.ready(Idle), Ok(Action::Forward));
+    assert!(replies.is_quiet() && !replies.is_settled());
 }
 
 #[test]
