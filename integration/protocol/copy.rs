@@ -87,6 +87,36 @@ fn an_extended_copy_whose_sync_was_sent_too_early_goes_on_to_its_second_sync() {
 }
 
 #[test]
+fn a_sync_within_a_copy_earns_no_reply() {
+    let stage = Stage::with_pool("size = 1");
+    let (mut client, mut server) = stage.pair();
+    begin_extended_copy(&mut client, &mut server, false);
+    // It set out before the client could know that there is a COPY.
+    client.sends(sync());
+    server.receives(sync());
+    let data = || [copy_data(b"1\n"), copy_done(), sync()];
+    client.sends(data());
+    server.answers(data(), [complete("COPY 1"), ready(Idle)]);
+    client.receives([complete("COPY 1"), ready(Idle)]);
+    server_is_lent_again(&stage, &mut server);
+}
+
+#[test]
+fn a_sync_that_met_a_failed_copy_is_answered_and_the_server_is_not_used_again() {
+    let stage = Stage::with_pool("size = 1");
+    let (mut client, mut server) = stage.pair();
+    begin_extended_copy(&mut client, &mut server, false);
+    client.sends(sync());
+    server.answers(sync(), [error("57014", "canceled"), ready(Idle)]);
+    client.receives([error("57014", "canceled"), ready(Idle)]);
+    server.is_said_goodbye();
+    client.sends(query("select 1"));
+    let mut server = stage.host.accepts();
+    server.answers(query("select 1"), [complete("SELECT 1"), ready(Idle)]);
+    client.receives([complete("SELECT 1"), ready(Idle)]);
+}
+
+#[test]
 fn an_extended_copy_without_an_early_sync_passes() {
     let stage = Stage::with_pool("size = 1");
     let (mut client, mut server) = stage.pair();
