@@ -137,7 +137,6 @@ impl Cleaning {
                 }
                 if server.soil > Soil::Clean {
                     server.applied = Arc::default();
-                    server.unnamed = None;
                     lease.workshop.registry.stats.of(worker).resets.add(1);
                 }
                 let server = lease.server();

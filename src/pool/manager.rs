@@ -14,11 +14,11 @@ use crate::pool::budget::{Budget, MakeRoom};
 use crate::pool::credentials::Credentials;
 use crate::pool::error::ConnectError;
 use crate::pool::replies::Replies;
-use crate::pool::server::Server;
 use crate::pool::server::connect::Target;
 use crate::pool::server::info::{Registry, ServerInfo};
 use crate::pool::server::login::{LoggedIn, log_in};
 use crate::pool::server::reset::Soil;
+use crate::pool::server::{Server, Unnamed};
 use crate::pool::settings::DatabaseSettings;
 use crate::pool::statement::OnServer;
 use crate::pool::tracked::Tracked;
@@ -204,7 +204,7 @@ impl Workshop {
             outbox: Outbox::default(),
             replies: Replies::default(),
             statements: OnServer::default(),
-            unnamed: None,
+            unnamed: Unnamed::None,
             soil: Soil::Clean,
             values,
             applied: Arc::default(),

@@ -32,6 +32,22 @@ pub struct Replies {
     /// Syncs that a server in copy-in mode reads and ignores.
     ignored_syncs: u32,
     refusals: VecDeque<ErrorResponse>,
+    /// A Parse of the client's unnamed statement has failed or was skipped.
+    unnamed_lost: bool,
+    unnamed: Unnamed,
+    /// All names may be gone: a DISCARD or a DEALLOCATE is under way.
+    names_at_stake: bool,
+}
+
+/// Whether the record of a server's unnamed statement can be relied on.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Unnamed {
+    /// It was changed before a Sync that is not answered: an error may yet undo that.
+    InFlight,
+    /// It is as the server has it.
+    Settled,
+    /// It was changed after the last Sync: what the server skips, it skips to the end of this.
+    ThisGroup,
 }
 
 /// Where the client stands between two Syncs.
@@ -85,6 +101,8 @@ pub enum Kind {
     Execute,
     FunctionCall,
     Parse,
+    /// The Parse of a client's unnamed statement that is kept on no server.
+    ParseUnnamed,
     Query,
     Sync,
 }
@@ -157,6 +175,9 @@ impl Default for Replies {
             certainty: Certainty::Certain,
             ignored_syncs: 0,
             refusals: VecDeque::new(),
+            unnamed_lost: false,
+            unnamed: Unnamed::Settled,
+            names_at_stake: false,
         }
     }
 }
@@ -167,18 +188,34 @@ impl Replies {
     /// Returns the note if the server will skip the message: it is then as if it was never sent.
     #[must_use = "a skipped message must be undone"]
     pub fn expect(&mut self, kind: Kind, delivery: Delivery, note: Option<Note>) -> Option<Note> {
+        if self.copy == Copy::In && kind == Kind::Sync {
+            // It set out before the client could know of the COPY. Should the COPY fail before
+            // the server reads it, there is a reply after all: see `failed`.
+            self.ignored_syncs += 1;
+            return None;
+        }
         if self.copy == Copy::In && delivery == Delivery::Forward {
             // The server reads this as part of the COPY, or has failed and reads it as new:
             // which of them cannot be known here.
             self.certainty = Certainty::Doubtful;
         }
+        let ends_group = matches!(kind, Kind::FunctionCall | Kind::Query | Kind::Sync);
+        if ends_group && self.unnamed == Unnamed::ThisGroup {
+            self.unnamed = Unnamed::InFlight;
+        }
         match (kind, self.phase) {
             (Kind::Sync, _) => self.phase = Phase::Synced,
             (_, Phase::Skipping) => return note,
             (Kind::Query | Kind::FunctionCall, _) => {}
-            (Kind::Bind | Kind::Close | Kind::Describe | Kind::Execute | Kind::Parse, _) => {
-                self.phase = Phase::Unsynced;
-            }
+            (
+                Kind::Bind
+                | Kind::Close
+                | Kind::Describe
+                | Kind::Execute
+                | Kind::Parse
+                | Kind::ParseUnnamed,
+                _,
+            ) => self.phase = Phase::Unsynced,
         }
         self.expected.push_back(Expected {
             kind,
@@ -233,7 +270,10 @@ impl Replies {
     /// Nothing asked for it.
     pub fn answered(&mut self, tag: Tag) -> Result<Action, Unexpected> {
         match tag {
-            Tag::ParseComplete => self.answer(Kind::Parse, tag),
+            Tag::ParseComplete => match self.front() {
+                Some(Kind::ParseUnnamed) => self.answer(Kind::ParseUnnamed, tag),
+                _ => self.answer(Kind::Parse, tag),
+            },
             Tag::BindComplete => self.answer(Kind::Bind, tag),
             Tag::CloseComplete => self.answer(Kind::Close, tag),
             Tag::NoData => self.answer(Kind::Describe, tag),
@@ -287,9 +327,29 @@ impl Replies {
         self.copy = Copy::Idle;
         self.ignored_syncs = 0;
         match self.front() {
-            Some(Kind::Query | Kind::FunctionCall | Kind::Sync) => Ok(self.pop()),
-            Some(Kind::Bind | Kind::Close | Kind::Describe | Kind::Execute | Kind::Parse)
-            | None => self.unexpected(Tag::ReadyForQuery),
+            Some(Kind::Query | Kind::FunctionCall | Kind::Sync) => {
+                let action = self.pop();
+                if self.expected.is_empty() {
+                    self.names_at_stake = false;
+                    if self.unnamed == Unnamed::InFlight {
+                        self.unnamed = Unnamed::Settled;
+                    }
+                }
+                Ok(action)
+            }
+            Some(
+                Kind::Bind
+                | Kind::Close
+                | Kind::Describe
+                | Kind::Execute
+                | Kind::Parse
+                | Kind::ParseUnnamed,
+            )
+            | None => {
+                let doubted = self.unexpected(Tag::ReadyForQuery)?;
+                self.phase = Phase::Synced;
+                Ok(doubted)
+            }
         }
     }
 
@@ -321,9 +381,13 @@ impl Replies {
         let mut first = true;
         while let Some(next) = self.expected.front().copied() {
             if next.kind == Kind::Sync {
+                // One in a later group replaces it all the same.
+                let later = |e: &Expected| e.kind == Kind::ParseUnnamed;
+                self.unnamed_lost &= !self.expected.iter().any(later);
                 return action;
             }
             self.expected.pop_front();
+            self.unnamed_lost |= next.kind == Kind::ParseUnnamed;
             if next.noted {
                 skipped.extend(self.notes.pop_front());
             }
@@ -336,15 +400,51 @@ impl Replies {
         action
     }
 
-    /// The next reply to put in, if its turn has come; `answer` is called until it is `None`.
-    pub fn next_insert(&mut self) -> Option<Kind> {
-        let front = self.expected.front()?;
-        if front.delivery != Delivery::Insert {
+    /// The next reply to put in, if its turn has come, and the note of its message; to be
+    /// called until it is `None`.
+    pub fn next_insert(&mut self) -> Option<(Kind, Option<Note>)> {
+        let Expected {
+            kind,
+            delivery: Delivery::Insert,
+            noted,
+        } = *self.expected.front()?
+        else {
             return None;
-        }
-        let kind = front.kind;
-        self.pop();
-        Some(kind)
+        };
+        self.expected.pop_front();
+        let note = if noted { self.notes.pop_front() } else { None };
+        Some((kind, note))
+    }
+
+    /// Whether what the server knows depends on an answer that is under way: an error before a
+    /// Sync would undo what has been noted. Nothing that depends on it may be sent before.
+    pub fn is_uncertain(&self) -> bool {
+        self.phase == Phase::Synced && (self.names_at_stake || !self.notes.is_empty())
+    }
+
+    /// Notes that the client sends what may take all names.
+    pub fn puts_names_at_stake(&mut self) {
+        self.names_at_stake = true;
+    }
+
+    /// Notes that the server's unnamed statement is changed by what is sent next.
+    pub fn changes_unnamed(&mut self) {
+        self.unnamed = Unnamed::ThisGroup;
+    }
+
+    /// Whether the record of the server's unnamed statement can be relied on.
+    pub fn is_unnamed_certain(&self) -> bool {
+        self.unnamed != Unnamed::InFlight
+    }
+
+    /// Whether the server drops everything up to the next Sync.
+    pub fn is_skipping(&self) -> bool {
+        self.phase == Phase::Skipping
+    }
+
+    /// Whether a Parse of the client's unnamed statement has failed or was skipped, once.
+    pub fn take_unnamed_lost(&mut self) -> bool {
+        std::mem::take(&mut self.unnamed_lost)
     }
 
     /// What the last ReadyForQuery said.
@@ -398,7 +498,8 @@ impl Replies {
             }
             Some(Kind::Describe) => tag == Tag::ParameterDescription,
             Some(Kind::FunctionCall) => tag == Tag::FunctionCallResponse,
-            Some(Kind::Bind | Kind::Close | Kind::Parse | Kind::Sync) | None => false,
+            Some(Kind::Bind | Kind::Close | Kind::Parse | Kind::ParseUnnamed | Kind::Sync)
+            | None => false,
         };
         match self.expected.front() {
             Some(expected) if answers => Ok(action(expected.delivery)),

@@ -42,8 +42,8 @@ pub struct Server {
     pub replies: Replies,
     /// The statements it has prepared.
     pub statements: OnServer,
-    /// Whose unnamed statement it has: a client's number and that client's count of them.
-    pub unnamed: Option<(u64, u64)>,
+    /// Whose unnamed statement it has.
+    pub unnamed: Unnamed,
     /// What the last client may have left behind.
     pub soil: Soil,
     /// The values of the parameters that follow clients.
@@ -61,6 +61,23 @@ pub struct Server {
     pub(super) epoch: u64,
     /// Held, not read: places under the limits of the database and the user.
     pub(super) _places: Vec<OwnedSemaphorePermit>,
+}
+
+/// Whose unnamed statement a server has.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Unnamed {
+    /// Nobody's: it has none.
+    #[default]
+    None,
+    /// The one that this client has sent as its so-many-eth.
+    Of {
+        /// The client's number.
+        client: u64,
+        /// That client's count of them.
+        generation: u64,
+    },
+    /// Anybody's, or none: an error came before it was known which messages were reached.
+    Unknown,
 }
 
 /// Why a query of our own failed.
@@ -85,7 +102,7 @@ impl Server {
     /// The query failed, or the connection did.
     pub async fn run(&mut self, sql: &str) -> Result<(), RunError> {
         // "A simple Query message also destroys the unnamed statement."
-        self.unnamed = None;
+        self.unnamed = Unnamed::None;
         frontend::put_query(self.outbox.buffer(), sql);
         self.outbox.flush(&mut self.stream).await?;
         let mut refused = None;

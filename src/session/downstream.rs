@@ -10,7 +10,7 @@ use foldhash::fast::FixedState;
 use crate::pool::Pool;
 use crate::pool::replies::{About, Action, Kind, Note};
 use crate::pool::server::reset::Soil;
-use crate::pool::server::{Server, note_parameter};
+use crate::pool::server::{Server, Unnamed, note_parameter};
 use crate::pool::tracked::Values;
 use crate::session::edit::Edit;
 use crate::session::error::SessionError;
@@ -84,7 +84,7 @@ impl Downstream {
                 if self.passing > 0 {
                     return Ok(seen);
                 }
-                put_inserts(edit, server, client.outbox);
+                put_inserts(edit, server, client);
                 continue;
             }
             let Some(head) = Head::<Backend>::parse(rest).map_err(SessionError::ServerFraming)?
@@ -161,7 +161,7 @@ impl Downstream {
             let len = head.message_len().min(rest.len());
             self.move_on(edit, len, client.outbox);
             if self.passing == 0 {
-                put_inserts(edit, server, client.outbox);
+                put_inserts(edit, server, client);
             }
         }
     }
@@ -193,9 +193,11 @@ impl Downstream {
             server.undo(&note);
             client.statements.undo(note);
         }
-        if server.unnamed.is_some() {
-            // Whether its Parse was reached is not worth knowing: it is repeated if needed.
-            server.unnamed = None;
+        // Whether its Parse was reached is not worth knowing: it is repeated if needed.
+        server.unnamed = Unnamed::Unknown;
+        if server.replies.take_unnamed_lost() {
+            // The one before is gone from here, and is from PostgreSQL if the Parse failed.
+            client.statements.forget_unnamed();
         }
         action
     }
@@ -241,10 +243,23 @@ fn shape_of(body: &[u8]) -> u64 {
 }
 
 /// Puts in the replies to what the server was never asked, as far as it is their turn.
-pub(super) fn put_inserts(edit: &mut Edit<'_>, server: &mut Server, outbox: &mut Outbox) {
-    while let Some(kind) = server.replies.next_insert() {
+fn put_inserts(edit: &mut Edit<'_>, server: &mut Server, client: &mut ClientSide<'_>) {
+    while let Some((kind, note)) = server.replies.next_insert() {
         let status = server.replies.status();
-        edit.insert(outbox, |out| put_insert(out, kind, status));
+        edit.insert(client.outbox, |out| put_insert(out, kind, status));
+        settle_insert(kind, note, status, client.statements);
+    }
+}
+
+/// Undoes what a message did that was refused here, in the server's place.
+pub(super) fn settle_insert(
+    kind: Kind,
+    note: Option<Note>,
+    status: TransactionStatus,
+    statements: &mut ClientStatements,
+) {
+    if let (Kind::Query, Some(note), TransactionStatus::Failed) = (kind, note, status) {
+        statements.undo(note);
     }
 }
 
@@ -264,7 +279,12 @@ pub(super) fn put_insert(out: &mut Vec<u8>, kind: Kind, status: TransactionStatu
             backend::put_ready_for_query(out, status);
         }
         // Never inserted: only the server can answer these.
-        Kind::Bind | Kind::Describe | Kind::Execute | Kind::FunctionCall | Kind::Sync => {}
+        Kind::Bind
+        | Kind::Describe
+        | Kind::Execute
+        | Kind::FunctionCall
+        | Kind::ParseUnnamed
+        | Kind::Sync => {}
     }
 }
 
@@ -277,7 +297,7 @@ fn command_complete(tag: &[u8], server: &mut Server, statements: &mut ClientStat
     server.soil = server.soil.max(Soil::of_command(tag));
     if matches!(tag, b"DISCARD ALL\0" | b"DEALLOCATE ALL\0") {
         server.statements.clear();
-        server.unnamed = None;
+        server.unnamed = Unnamed::None;
         statements.forget_all();
     }
     if tag == b"DISCARD ALL\0" {

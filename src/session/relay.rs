@@ -10,7 +10,7 @@ use crate::pool::server::Server;
 use crate::pool::settings::PoolMode;
 use crate::pool::tracked::Values;
 use crate::pool::{Lease, Pool};
-use crate::session::downstream::{ClientSide, Downstream, Seen, put_insert};
+use crate::session::downstream::{ClientSide, Downstream, Seen, put_insert, settle_insert};
 use crate::session::edit::Edit;
 use crate::session::error::SessionError;
 use crate::session::roster::{Client, Signal};
@@ -152,8 +152,9 @@ impl Exchange<'_> {
             return Poll::Pending;
         }
         if self.holding {
-            if self.line.upstream.statements.is_asking() {
-                return Poll::Pending; // poll_down brings the answer
+            let statements = &self.line.upstream.statements;
+            if statements.is_asking() || server.replies.is_uncertain() {
+                return self.watch_client(cx); // poll_down brings the answer
             }
             self.holding = false;
             self.fresh = true;
@@ -200,6 +201,18 @@ impl Exchange<'_> {
             }
         }
         Poll::Ready(Ok(self.ended(server)))
+    }
+
+    /// While nothing can be sent: whether the client is still there.
+    fn watch_client(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<End>>> {
+        let line = &mut *self.line;
+        while line.inbox.unread().len() < MAX_UNREAD {
+            match ready!(line.inbox.poll_fill(&mut line.stream, 0, cx)) {
+                Ok(0) | Err(_) => return Poll::Ready(Ok(Some(End::Vanished))),
+                Ok(len) => self.tally.received += len as u64,
+            }
+        }
+        Poll::Pending
     }
 
     /// One step from the server to the client; `Pending` if there is nothing to do.
@@ -294,9 +307,14 @@ impl Exchange<'_> {
     /// Answers what the server was not asked, if it is the turn of that already.
     fn put_inserts(&mut self, server: &mut Server, cx: &mut Context<'_>) -> Result<()> {
         let line = &mut *self.line;
+        if !line.downstream.is_between_messages() {
+            return Ok(()); // it is put in behind the message that is under way
+        }
         let mut any = false;
-        while let Some(kind) = server.replies.next_insert() {
-            put_insert(line.outbox.buffer(), kind, server.replies.status());
+        while let Some((kind, note)) = server.replies.next_insert() {
+            let status = server.replies.status();
+            put_insert(line.outbox.buffer(), kind, status);
+            settle_insert(kind, note, status, &mut line.upstream.statements);
             any = true;
         }
         if any && let Poll::Ready(Err(error)) = line.outbox.poll_flush(&mut line.stream, cx) {
@@ -328,3 +346,6 @@ impl Tally {
         self.query_began
     }
 }
+
+/// What a client may send while it has to wait before it is left to TCP to hold it.
+pub(super) const MAX_UNREAD: usize = 64 * 1024;

@@ -21,7 +21,7 @@ use crate::pool::{Lease, Pool, Released};
 use crate::session::context::Context;
 use crate::session::downstream::bit;
 use crate::session::error::SessionError;
-use crate::session::relay::{End, Line, Tally, exchange};
+use crate::session::relay::{End, Line, MAX_UNREAD, Tally, exchange};
 use crate::session::roster::{Client, ClientState, Signal};
 use crate::session::upstream::Scan;
 use crate::wire::backend::{self, TransactionStatus};
@@ -101,6 +101,10 @@ impl Session {
                 Ok(End::Vanished) => {
                     abandon(lease);
                     return Ok(Farewell::ClientLeft);
+                }
+                // What ran on it has ended with it: there is nothing to cancel.
+                Err(error @ (SessionError::ServerEnded | SessionError::ServerLost(_))) => {
+                    return Err(error);
                 }
                 Err(error) => {
                     abandon(lease);
@@ -420,7 +424,5 @@ fn abandon(mut lease: Lease) {
     tokio::task::spawn_local(lease.cancel_and_close());
 }
 
-/// What a client may send while it waits for a server before it is left to TCP to hold it.
-const MAX_UNREAD: usize = 64 * 1024;
 /// For a statement of ours where server_connect_timeout is off.
 const RUN_LIMIT: Duration = Duration::from_secs(15);

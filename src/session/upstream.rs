@@ -3,18 +3,22 @@
 //! No I/O here. A scan looks at the bytes of one read; bodies it need not read pass as they
 //! arrive, whatever their size.
 
+mod look;
 mod prepared;
 
 use std::sync::Arc;
 
 use crate::pool::Pool;
-use crate::pool::replies::{Delivery, Kind};
-use crate::pool::server::Server;
+use crate::pool::replies::{About, Delivery, Kind, Note};
 use crate::pool::server::reset::Soil;
+use crate::pool::server::{Server, Unnamed};
 use crate::pool::settings::PoolMode;
 use crate::session::edit::Edit;
 use crate::session::error::SessionError;
 use crate::session::statements::ClientStatements;
+use crate::session::upstream::look::{
+    begins_group, deallocated, is_skipped, looked_at, takes_names,
+};
 use crate::wire::frontend::{Frontend, Tag};
 use crate::wire::head::{FramingError, Head};
 
@@ -70,6 +74,12 @@ impl Passage<'_, '_> {
     fn expect(&mut self, kind: Kind) {
         // Without a note there is nothing to undo.
         drop(self.server.replies.expect(kind, Delivery::Forward, None));
+    }
+
+    /// Notes whose unnamed statement the server has when what is sent next has been reached.
+    fn set_unnamed(&mut self, unnamed: Unnamed) {
+        self.server.unnamed = unnamed;
+        self.server.replies.changes_unnamed();
     }
 
     fn soil(&mut self, soil: Soil) {
@@ -141,6 +151,13 @@ impl Upstream {
             if rest.len() < needed {
                 return Ok(Scan::Wants(needed));
             }
+            if at.server.replies.is_skipping() && is_skipped(head.tag()) {
+                self.pass(at, head);
+                continue;
+            }
+            if at.server.replies.is_uncertain() && begins_group(head.tag()) {
+                return Ok(Scan::Hold);
+            }
             let body = &rest[Head::<Frontend>::LEN..head.message_len().min(rest.len())];
             match head.tag() {
                 Tag::Bind => self.bind(at, head, body)?,
@@ -186,17 +203,22 @@ impl Upstream {
     fn query(&mut self, at: &mut Passage<'_, '_>, head: Head<Frontend>, body: &[u8]) {
         // Some drivers close what they prepared in the protocol with SQL.
         if let Some(name) = deallocated(body)
-            && self.statements.named(&name).is_some()
+            && let Some(statement) = self.statements.forget(&name)
         {
             at.skip(head.message_len());
-            let answered = at
-                .server
-                .replies
-                .expect(Kind::Query, Delivery::Insert, None);
-            if answered.is_none() {
-                self.statements.forget(&name);
+            self.statements.forget_unnamed();
+            let note = Note {
+                statement,
+                about: About::Closed(name.into()),
+            };
+            let replies = &mut at.server.replies;
+            if let Some(note) = replies.expect(Kind::Query, Delivery::Insert, Some(note)) {
+                self.statements.undo(note);
             }
             return;
+        }
+        if takes_names(body) {
+            at.server.replies.puts_names_at_stake();
         }
         at.soil(if body.len() == head.body_len() {
             Soil::of_text(at.pool.telling_words(), body)
@@ -204,7 +226,7 @@ impl Upstream {
             Soil::State // too long to look at
         });
         // "A simple Query message also destroys the unnamed statement."
-        at.server.unnamed = None;
+        at.set_unnamed(Unnamed::None);
         self.statements.forget_unnamed();
         at.expect(Kind::Query);
         self.pass(at, head);
@@ -216,53 +238,3 @@ impl Upstream {
         self.passing = head.message_len() - len;
     }
 }
-
-/// How many bytes of a message must have arrived before it is looked at.
-fn looked_at(tag: Tag) -> usize {
-    match tag {
-        // Their text is searched, kept or, where rules are, judged.
-        Tag::Parse | Tag::Query => MAX_TEXT,
-        // Their names are at the front.
-        Tag::Bind | Tag::Close | Tag::Describe => MAX_NAMES,
-        Tag::CopyData
-        | Tag::CopyDone
-        | Tag::CopyFail
-        | Tag::Execute
-        | Tag::Flush
-        | Tag::FunctionCall
-        | Tag::Password
-        | Tag::Sync
-        | Tag::Terminate => Head::<Frontend>::LEN,
-    }
-}
-
-/// The name in a Query that is nothing but `DEALLOCATE name`, folded as PostgreSQL does.
-fn deallocated(body: &[u8]) -> Option<Vec<u8>> {
-    let (word, rest) = body.split_at_checked(10)?;
-    if !word.eq_ignore_ascii_case(b"deallocate") || !rest.first()?.is_ascii_whitespace() {
-        return None;
-    }
-    let rest = rest.strip_suffix(b"\0")?.trim_ascii();
-    let rest = rest.strip_suffix(b";").unwrap_or(rest).trim_ascii();
-    let rest = match rest.split_at_checked(7) {
-        Some((word, name))
-            if word.eq_ignore_ascii_case(b"prepare")
-                && name.first().is_some_and(u8::is_ascii_whitespace) =>
-        {
-            name.trim_ascii()
-        }
-        Some(_) | None => rest,
-    };
-    if let Some(quoted) = rest.strip_prefix(b"\"") {
-        let name = quoted.strip_suffix(b"\"")?;
-        return (!name.contains(&b'"')).then(|| name.to_vec());
-    }
-    let plain = rest.iter().all(|b| b.is_ascii_alphanumeric() || *b == b'_');
-    (plain && !rest.is_empty()).then(|| rest.to_ascii_lowercase())
-}
-
-/// Longest text that is searched or kept, in bytes. A longer Query passes unseen (and the
-/// server is cleaned after it); a longer named statement is refused.
-const MAX_TEXT: usize = 4 * 1024 * 1024;
-/// Bytes in which the two names of a Bind must end.
-const MAX_NAMES: usize = 4 * 1024;

@@ -117,10 +117,10 @@ fn an_inserted_reply_waits_for_its_turn() {
             .expect(Kind::Parse, Delivery::Insert, None)
             .is_none()
     );
-    assert_eq!(replies.next_insert(), None);
+    assert!(replies.next_insert().is_none());
     replies.answered(Tag::BindComplete).unwrap();
-    assert_eq!(replies.next_insert(), Some(Kind::Parse));
-    assert_eq!(replies.next_insert(), None);
+    assert!(matches!(replies.next_insert(), Some((Kind::Parse, None))));
+    assert!(replies.next_insert().is_none());
 }
 
 #[test]
@@ -155,7 +155,7 @@ fn what_an_error_skips_is_handed_back_to_be_undone() {
     replies.failed(&mut skipped);
     let about: Vec<_> = skipped.into_iter().map(|note| note.about).collect();
     assert_eq!(about, [named, closed]);
-    assert_eq!(replies.next_insert(), None);
+    assert!(replies.next_insert().is_none());
     let later = replies.expect(Kind::Parse, Delivery::Insert, Some(note(About::Injected)));
     assert!(later.is_some(), "what comes before the Sync is skipped too");
 }
@@ -211,15 +211,26 @@ fn a_copy_in_that_fails_ignores_the_late_end_of_its_data() {
 }
 
 #[test]
-fn a_sync_in_the_middle_of_copy_in_leaves_a_doubt() {
-    let mut replies = sent(&[Kind::Query]);
+fn a_sync_in_the_middle_of_copy_in_earns_no_reply() {
+    let mut replies = sent(&[Kind::Execute]);
     replies.answered(Tag::CopyInResponse).unwrap();
     send(&mut replies, Kind::Sync);
     replies.copy_ended();
+    send(&mut replies, Kind::Sync);
     replies.answered(Tag::CommandComplete).unwrap();
+    assert!(!replies.is_quiet());
     replies.ready(Idle).unwrap();
-    replies.ready(Idle).unwrap();
-    assert!(!replies.is_settled());
+    assert!(replies.is_settled());
+}
+
+#[test]
+fn a_sync_in_the_middle_of_copy_in_leaves_a_doubt_if_the_copy_fails() {
+    let mut replies = sent(&[Kind::Execute]);
+    replies.answered(Tag::CopyInResponse).unwrap();
+    send(&mut replies, Kind::Sync);
+    replies.failed(&mut Vec::new());
+    assert_eq!(replies.ready(Idle), Ok(Action::Forward));
+    assert!(replies.is_quiet() && !replies.is_settled());
 }
 
 #[test]

@@ -2,16 +2,19 @@
 
 use std::sync::Arc;
 
+use super::look::{takes_names, target};
 use super::{Passage, Result, Upstream};
 use crate::pool::replies::{About, Delivery, Kind, Note};
+use crate::pool::server::Unnamed;
 use crate::pool::server::reset::Soil;
 use crate::pool::statement::Statement;
 use crate::session::error::SessionError;
 use crate::session::statements::UnnamedRef;
+use crate::wire::backend::TransactionStatus;
 use crate::wire::body::BodyReader;
 use crate::wire::error_response::ErrorResponse;
 use crate::wire::frontend::{self, Frontend, Tag, Target};
-use crate::wire::head::{FramingError, Head};
+use crate::wire::head::Head;
 use crate::wire::sqlstate::SqlState;
 
 /// What stands behind a name.
@@ -49,15 +52,31 @@ impl Upstream {
         at.counts.parses += 1;
         at.counts.server_parses += 1;
         at.soil(soil);
-        if name.is_empty() && whole {
-            at.server.unnamed = Some((self.client, self.statements.keep_unnamed(rest, soil)));
-        } else if name.is_empty() {
-            at.server.unnamed = None;
-            self.statements.forget_unnamed();
+        if takes_names(rest) {
+            at.server.replies.puts_names_at_stake();
         }
-        at.expect(Kind::Parse);
+        if name.is_empty() {
+            self.keep_unnamed(at, whole.then_some(rest), soil);
+            at.expect(Kind::ParseUnnamed);
+        } else {
+            at.expect(Kind::Parse);
+        }
         self.pass(at, head);
         Ok(())
+    }
+
+    /// Remembers the client's unnamed statement, which is sent next; `None`: it is too long.
+    fn keep_unnamed(&mut self, at: &mut Passage<'_, '_>, parse_rest: Option<&[u8]>, soil: Soil) {
+        let Some(parse_rest) = parse_rest else {
+            self.statements.forget_unnamed();
+            at.set_unnamed(Unnamed::Unknown);
+            return;
+        };
+        let generation = self.statements.keep_unnamed(parse_rest, soil);
+        at.set_unnamed(Unnamed::Of {
+            client: self.client,
+            generation,
+        });
     }
 
     /// A Parse of a statement that all clients of the pool may share.
@@ -85,10 +104,17 @@ impl Upstream {
         let statement = statements.intern(rest, &self.context, soil > Soil::Clean);
         at.skip(head.message_len());
         let known = at.server.statements.touch(&statement);
-        let (about, delivery) = if known {
-            (About::NamedOnly(name.into()), Delivery::Insert)
+        // In a failed transaction the server refuses what it has as well, but for what ends it.
+        let refused = at.server.replies.status() == TransactionStatus::Failed;
+        let about = if known {
+            About::NamedOnly(name.into())
         } else {
-            (About::Named(name.into()), Delivery::Forward)
+            About::Named(name.into())
+        };
+        let delivery = if known && !refused {
+            Delivery::Insert
+        } else {
+            Delivery::Forward
         };
         let note = Note {
             statement: statement.clone(),
@@ -106,6 +132,11 @@ impl Upstream {
             at.insert(|out| frontend::put_parse(out, statement.server_name(), rest));
             at.counts.server_parses += 1;
             self.added(at, statement.clone());
+        } else if refused {
+            // Its verdict is asked for under the one name that is always free.
+            at.set_unnamed(Unnamed::Unknown);
+            at.insert(|out| frontend::put_parse(out, b"", rest));
+            at.counts.server_parses += 1;
         }
         if name.is_empty() {
             self.statements.share_unnamed(statement);
@@ -203,7 +234,7 @@ impl Upstream {
     ) -> Result<()> {
         if let (Target::Statement, name) = target(body)? {
             if name.is_empty() {
-                at.server.unnamed = None;
+                at.set_unnamed(Unnamed::None);
                 self.statements.forget_unnamed();
             } else if let Some(statement) = self.statements.forget(name) {
                 // Others may use it: only the client's name goes.
@@ -253,23 +284,28 @@ impl Upstream {
                 generation,
             } => {
                 at.soil(soil);
-                let mine = Some((self.client, generation));
-                if at.server.unnamed != mine {
-                    let replies = &mut at.server.replies;
-                    if replies
+                let mine = Unnamed::Of {
+                    client: self.client,
+                    generation,
+                };
+                let replies = &mut at.server.replies;
+                let there = at.server.unnamed == mine && replies.is_unnamed_certain();
+                if !there
+                    && replies
                         .expect(Kind::Parse, Delivery::Swallow, None)
                         .is_none()
-                    {
-                        at.server.unnamed = mine;
-                        at.counts.server_parses += 1;
-                        at.insert(|out| frontend::put_parse(out, b"", parse_rest));
-                    }
+                {
+                    at.set_unnamed(mine);
+                    at.counts.server_parses += 1;
+                    at.insert(|out| frontend::put_parse(out, b"", parse_rest));
                 }
             }
             UnnamedRef::None => {
                 // Another client's must not answer to this one's.
-                let taken = at.server.unnamed.take();
-                if taken.is_some_and(|(client, _)| client != self.client) {
+                let nothing_there =
+                    at.server.unnamed == Unnamed::None && at.server.replies.is_unnamed_certain();
+                if !nothing_there {
+                    at.set_unnamed(Unnamed::None);
                     let replies = &mut at.server.replies;
                     if replies
                         .expect(Kind::Close, Delivery::Swallow, None)
@@ -292,7 +328,7 @@ impl Upstream {
     fn ensure(&mut self, at: &mut Passage<'_, '_>, statement: &Arc<Statement>) -> bool {
         if self.statements.has_changed(statement) {
             at.insert(|out| frontend::put_parse(out, b"", NONSENSE));
-            at.server.unnamed = None;
+            at.set_unnamed(Unnamed::Unknown);
             at.server.replies.refuse(ErrorResponse::error(
                 SqlState::FEATURE_NOT_SUPPORTED,
                 "cached plan must not change result type",
@@ -363,16 +399,6 @@ impl Upstream {
             );
         }
     }
-}
-
-fn target(body: &[u8]) -> Result<(Target, &[u8])> {
-    let mut body = BodyReader::new(body);
-    let target = match body.byte().map_err(SessionError::ClientFraming)? {
-        b'P' => Target::Portal,
-        b'S' => Target::Statement,
-        _ => return Err(SessionError::ClientFraming(FramingError::Body)),
-    };
-    Ok((target, body.cstr().map_err(SessionError::ClientFraming)?))
 }
 
 fn too_long(len: usize) -> SessionError {
