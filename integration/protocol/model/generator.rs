@@ -3,7 +3,7 @@
 use super::oracle::Oracle;
 use super::random::Random;
 use crate::script::Message;
-use crate::script::backend::Failed;
+use crate::script::backend::{Failed, Idle};
 use crate::script::frontend::{
     bind, close_portal, close_statement, copy_data, copy_done, copy_fail, describe_portal,
     describe_statement, execute, flush, parse, query, sync,
@@ -122,6 +122,10 @@ impl<'a> Generator<'a> {
     }
 
     fn deallocates(&mut self) {
+        if self.oracle.status() != Idle {
+            // Answered by pgwarden, this Query does not take the unnamed portal.
+            return self.push(sync());
+        }
         let name = self.random.pick(&NAMES[1..]);
         let sql = match self.random.below(8) {
             0 => "deallocate all".to_owned(),
