@@ -2,11 +2,12 @@
 
 use crate::pipeline::name_in_parse;
 use crate::script::backend::{
-    Failed, Idle, InTransaction, bind_complete, close_complete, columns, complete, error,
-    parse_complete, ready, row, stale_plan,
+    Failed, Idle, InTransaction, bind_complete, close_complete, columns, complete, error, no_data,
+    no_parameters, parse_complete, ready, row, stale_plan,
 };
 use crate::script::frontend::{
-    bind, close_statement, describe_portal, execute, flush, parse, query, sync, terminate,
+    bind, close_statement, describe_portal, describe_statement, execute, flush, parse, query, sync,
+    terminate,
 };
 use crate::script::{Client, Message, Server, Stage};
 
@@ -510,12 +511,10 @@ fn a_plan_whose_result_type_has_changed_heals_by_itself() {
     );
     client.receives([error("0A000", "cached plan"), ready(Idle)]);
     client.sends([bind("", "a"), execute("", 0), sync()]);
+    let renewed = name_in_parse(&server.next("a Parse"));
+    assert_ne!(name, renewed, "the old one has another result");
     server.answers(
-        query("DEALLOCATE ALL"),
-        [complete("DEALLOCATE ALL"), ready(Idle)],
-    );
-    server.answers(
-        [parse(&name, SQL), bind("", &name), execute("", 0), sync()],
+        [bind("", &renewed), execute("", 0), sync()],
         [
             parse_complete(),
             bind_complete(),
@@ -525,6 +524,57 @@ fn a_plan_whose_result_type_has_changed_heals_by_itself() {
         ],
     );
     client.receives([bind_complete(), row("1"), complete("SELECT 1"), ready(Idle)]);
+}
+
+#[test]
+fn a_statement_that_returns_the_same_on_another_server_is_run_there() {
+    let stage = Stage::with_pool("size = 2");
+    let (mut client, mut first, name) = described(&stage);
+    let _holder = holds(&stage, &mut first);
+    client.sends([bind("", "a"), execute("", 0), sync()]);
+    let mut second = stage.host.accepts();
+    second.answers(
+        [parse(&name, SQL), describe_statement(&name), flush()],
+        [parse_complete(), no_parameters(), columns()],
+    );
+    second.answers(
+        [bind("", &name), execute("", 0), sync()],
+        [bind_complete(), row("1"), complete("SELECT 1"), ready(Idle)],
+    );
+    client.receives([bind_complete(), row("1"), complete("SELECT 1"), ready(Idle)]);
+}
+
+#[test]
+fn a_statement_that_returns_something_else_on_another_server_is_refused_and_heals() {
+    let stage = Stage::with_pool("size = 2");
+    let (mut client, mut first, name) = described(&stage);
+    let _holder = holds(&stage, &mut first);
+    client.sends([bind("", "a"), execute("", 0), sync()]);
+    let mut second = stage.host.accepts();
+    second.answers(
+        [parse(&name, SQL), describe_statement(&name), flush()],
+        [parse_complete(), no_parameters(), no_data()],
+    );
+    // Not run, and the transaction is in the state that an error of the server's leaves.
+    second.receives(parse("", "."));
+    second.answers(
+        [bind("", &name), execute("", 0), sync()],
+        [error("42601", "syntax error"), ready(Idle)],
+    );
+    client.receives([error("0A000", "cached plan must not change"), ready(Idle)]);
+    client.sends([bind("", "a"), execute("", 0), sync()]);
+    let renewed = name_in_parse(&second.next("a Parse"));
+    assert_ne!(name, renewed);
+    second.answers(
+        [bind("", &renewed), execute("", 0), sync()],
+        [
+            parse_complete(),
+            bind_complete(),
+            complete("INSERT 0 1"),
+            ready(Idle),
+        ],
+    );
+    client.receives([bind_complete(), complete("INSERT 0 1"), ready(Idle)]);
 }
 
 #[test]
@@ -542,6 +592,19 @@ fn another_text_is_another_statement_even_under_the_same_name() {
     client.sends([bind("", "a"), sync()]);
     server.answers([bind("", &first), sync()], [bind_complete(), ready(Idle)]);
     client.receives([bind_complete(), ready(Idle)]);
+}
+
+/// A client that has prepared and described `SQL`, and the server it did that on.
+fn described(stage: &Stage) -> (Client, Server, String) {
+    let (mut client, mut server) = stage.pair();
+    let name = prepares(&mut client, &mut server, "a");
+    client.sends([describe_statement("a"), sync()]);
+    server.answers(
+        [describe_statement(&name), sync()],
+        [no_parameters(), columns(), ready(Idle)],
+    );
+    client.receives([no_parameters(), columns(), ready(Idle)]);
+    (client, server, name)
 }
 
 /// The client prepares `SQL`; returns what the server calls it.
