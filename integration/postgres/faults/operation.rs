@@ -145,13 +145,26 @@ async fn a_term_signal_waits_for_clients() {
 #[tokio::test]
 async fn an_int_signal_waits_for_transactions_only() {
     let postgres = Postgres::start().await;
-    let mut pooler = Pooler::start(&format!("[pool]\nsize = 1\n{}", shop(&postgres))).await;
+    let settings = "[pool]\nsize = 1\n[console]\nviewers = [\"ops\"]\n";
+    let mut pooler = Pooler::start(&format!("{settings}{}", shop(&postgres))).await;
     let mut idle = Raw::app(pooler.port).await;
     let mut busy = Raw::app(pooler.port).await;
     let mut waiting = Raw::app(pooler.port).await;
     busy.query("create table t (a int)").await.fine();
     busy.query("begin; insert into t values (1)").await.fine();
     waiting.send_query(b"select count(*) from t").await;
+    let mut console = Raw::login(pooler.port, "ops", "pgwarden", &[])
+        .await
+        .unwrap();
+    eventually("one waits for a server", async || {
+        let clients = console.query("show clients").await.fine();
+        clients
+            .rows
+            .iter()
+            .flatten()
+            .any(|column| column.as_deref() == Some("waiting"))
+    })
+    .await;
     pooler.signal(Signal::INT);
     let sent_away = idle.try_reply().await.unwrap_err().unwrap();
     assert_eq!(sent_away.code, "57P01");
