@@ -2,7 +2,7 @@
 
 use std::future::poll_fn;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
@@ -41,8 +41,8 @@ pub struct Workshop {
     pub(super) budgets: [Arc<Budget>; 2],
     /// All pools, to evict an idle server of another where a budget is used up.
     pub(super) pools: Weak<dyn MakeRoom>,
-    /// What the first server reported: what clients see as the defaults.
-    pub(super) welcome: OnceLock<Arc<Parameters>>,
+    /// What the latest server reported: what clients see as the defaults.
+    welcome: Mutex<Option<Arc<Parameters>>>,
     /// Raised to have all servers of before closed.
     pub(super) epoch: AtomicU64,
     /// One login at a time.
@@ -77,7 +77,7 @@ impl Workshop {
             budgets,
             pools,
             registry: Arc::new(Registry::new(workers)),
-            welcome: OnceLock::new(),
+            welcome: Mutex::default(),
             epoch: AtomicU64::new(0),
             turn: Semaphore::new(1),
             failure: Mutex::new(None),
@@ -85,6 +85,20 @@ impl Workshop {
             returned: Notify::new(),
             need: Notify::new(),
             logins: AtomicUsize::new(0),
+        }
+    }
+
+    /// What the latest server reported when it was new.
+    pub(super) fn welcome(&self) -> Option<Arc<Parameters>> {
+        let welcome = self.welcome.lock();
+        welcome.unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Notes what a new server reports: its defaults may have changed with a restart.
+    fn greet_with(&self, parameters: Parameters) {
+        let mut welcome = self.welcome.lock().unwrap_or_else(PoisonError::into_inner);
+        if welcome.as_deref() != Some(&parameters) {
+            *welcome = Some(Arc::new(parameters));
         }
     }
 
@@ -194,7 +208,7 @@ impl Workshop {
             None => log_in.await?,
         };
         let values = self.tracked.values_of(&parameters);
-        let _ = self.welcome.set(Arc::new(parameters));
+        self.greet_with(parameters);
         let id = next_id();
         let seen = (stream.socket(), stream.tls());
         let info = ServerInfo::register(&self.registry, &self.target, key, seen, id);

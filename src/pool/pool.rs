@@ -145,8 +145,8 @@ impl Pool {
     /// As [`Self::checkout`].
     pub async fn welcome(&self) -> Result<Arc<Parameters>, CheckoutError> {
         loop {
-            if let Some(welcome) = self.workshop.welcome.get() {
-                return Ok(welcome.clone());
+            if let Some(welcome) = self.workshop.welcome() {
+                return Ok(welcome);
             }
             drop(self.checkout().await?.release(Instant::now()));
         }
@@ -154,7 +154,7 @@ impl Pool {
 
     /// The tracked values that a server begins with, once one has told.
     pub fn defaults(&self) -> Option<Values> {
-        Some(self.tracked().values_of(self.workshop.welcome.get()?))
+        Some(self.tracked().values_of(&*self.workshop.welcome()?))
     }
 
     /// Closes servers that are too old or idle for too long, and opens some up to `min_size`.

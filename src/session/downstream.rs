@@ -187,6 +187,10 @@ impl Downstream {
         seen.error = fields.code.or(Some(SqlState::INTERNAL_ERROR));
         seen.stale_plans |= fields.code == Some(SqlState::FEATURE_NOT_SUPPORTED)
             && fields.routine == Some(b"RevalidateCachedQuery");
+        if fields.code == Some(SqlState::INVALID_SQL_STATEMENT_NAME) {
+            // Somebody may have deallocated out of sight what we think the server has.
+            server.soil = server.soil.max(Soil::Statements);
+        }
         let action = server.replies.failed(&mut self.skipped);
         // Backwards: what came later is undone first.
         for note in self.skipped.drain(..).rev() {

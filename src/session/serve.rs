@@ -70,6 +70,8 @@ impl Session {
         loop {
             let silence = cx.settings().idle_timeout;
             self.client.enter(ClientState::Idle, now, silence);
+            // A part of a message that came with the last exchange has been counted there.
+            let counted = self.line.inbox.unread().len();
             if let Some(farewell) = self.idle(cx).await? {
                 return Ok(farewell);
             }
@@ -83,6 +85,7 @@ impl Session {
             info.lend(self.client.id, lent);
             self.client.server.replace(Some(info.clone()));
             let mut tally = Tally::new(lent);
+            tally.received = self.line.inbox.unread().len().saturating_sub(counted) as u64;
             let ended = self.use_server(&mut lease, &mut tally).await;
             self.client.server.replace(None);
             now = Instant::now();
@@ -231,7 +234,10 @@ impl Session {
             self.secret.clone(),
         );
         match found {
-            Ok(pool) if !pool.is_closed() => self.pool = pool,
+            Ok(pool) if !pool.is_closed() => {
+                self.line.upstream.changes_to(&pool);
+                self.pool = pool;
+            }
             Ok(_) | Err(_) => return Err(CheckoutError::Closed.into()),
         }
         Ok(())

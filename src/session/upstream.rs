@@ -97,15 +97,18 @@ pub(super) struct Counts {
 
 impl Upstream {
     pub(super) fn new(client: u64, pool: &Pool, context: Arc<str>) -> Self {
-        let settings = pool.settings();
-        let renames = settings.mode != PoolMode::Session && settings.max_prepared_statements > 0;
         Self {
             statements: ClientStatements::default(),
             passing: 0,
             client,
-            renames,
+            renames: renames(pool),
             context,
         }
+    }
+
+    /// Notes that a reload has put another pool in the place of the client's.
+    pub(super) fn changes_to(&mut self, pool: &Pool) {
+        self.renames = renames(pool);
     }
 
     /// Whether the last message has been passed on to its end.
@@ -237,4 +240,10 @@ impl Upstream {
         at.edit.pass(len);
         self.passing = head.message_len() - len;
     }
+}
+
+/// Whether a pool's clients change servers, so that their statements must follow them.
+fn renames(pool: &Pool) -> bool {
+    let settings = pool.settings();
+    settings.mode != PoolMode::Session && settings.max_prepared_statements > 0
 }
