@@ -147,7 +147,7 @@ impl Peer {
         self.next_bytes(total - 4, "the rest of a start-up packet")
     }
 
-    /// Drops this many bytes of what comes; returns whether they were all this one.
+    /// Receives this one byte so many times.
     pub(crate) fn skips(&mut self, mut len: usize, byte: u8) {
         let mut buffer = vec![0; 1 << 20];
         let buffered = len.min(self.inbox.len());

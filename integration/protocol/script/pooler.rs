@@ -104,7 +104,7 @@ impl Pooler {
         kib.expect("Linux tells a process's memory") * 1024
     }
 
-    /// Has it read its file again.
+    /// Whether it is still running.
     pub(crate) fn is_alive(&mut self) -> bool {
         matches!(self.process.try_wait(), Ok(None))
     }
@@ -124,7 +124,8 @@ impl Drop for Pooler {
 /// A loopback address of one's own, so that tests need not look for a free port.
 fn own_address() -> Ipv4Addr {
     static NEXT: AtomicU16 = AtomicU16::new(1);
-    let [high, low] = NEXT.fetch_add(1, Ordering::Relaxed).to_be_bytes();
+    let number = NEXT.fetch_add(1, Ordering::Relaxed);
+    let [high, low] = [number / 250 % 250, number % 250].map(|part| part.to_le_bytes()[0]);
     let [_, _, _, process] = std::process::id().to_be_bytes();
     Ipv4Addr::new(127, 100 + process % 100, 1 + high, 1 + low)
 }
