@@ -126,10 +126,10 @@ impl Workshop {
     }
 
     async fn make(&self) -> Result<Box<Server>, Arc<ConnectError>> {
-        self.check_failure()?;
+        self.after_failure().await?;
         // The turn is never closed; an error would only mean that nobody takes turns.
         let _turn = self.or_returned(self.turn.acquire()).await?;
-        self.check_failure()?;
+        self.after_failure().await?;
         let mut places = Vec::new();
         for budget in &self.budgets {
             places.extend(self.place(budget).await?);
@@ -138,7 +138,27 @@ impl Workshop {
         let _count = Leave(&self.logins);
         let made = self.connect(places).await.map_err(Arc::new);
         self.note(&made);
-        made
+        match made {
+            Err(_) if self.has_servers() => Err(Arc::new(ConnectError::Retry)),
+            made => made,
+        }
+    }
+
+    /// After a login that failed, clients of a pool without servers get its error at once, until
+    /// server_login_retry has passed. Where there are servers, clients wait for one of them.
+    async fn after_failure(&self) -> Result<(), Arc<ConnectError>> {
+        while let Some((error, left)) = self.recent_failure() {
+            if !self.has_servers() {
+                return Err(Arc::new(ConnectError::Cached(error)));
+            }
+            self.or_returned(tokio::time::sleep(left)).await?;
+        }
+        Ok(())
+    }
+
+    /// Whether the pool has servers, lent or not.
+    fn has_servers(&self) -> bool {
+        !self.registry.is_empty()
     }
 
     /// A place under a limit: free, evicted from another pool, or waited for.
@@ -244,14 +264,16 @@ impl Workshop {
         matches!(checked, Ok(Ok(())))
     }
 
-    fn check_failure(&self) -> Result<(), Arc<ConnectError>> {
+    /// The failure of the last login, and how long no other is tried.
+    fn recent_failure(&self) -> Option<(Arc<ConnectError>, Duration)> {
         let failure = self.failure.lock().unwrap_or_else(PoisonError::into_inner);
-        match &*failure {
-            Some((at, error)) if at.elapsed() < self.database.pool.server_login_retry => {
-                Err(Arc::new(ConnectError::Cached(error.clone())))
-            }
-            Some(_) | None => Ok(()),
-        }
+        let (at, error) = failure.as_ref()?;
+        let left = self
+            .database
+            .pool
+            .server_login_retry
+            .checked_sub(at.elapsed())?;
+        (!left.is_zero()).then(|| (error.clone(), left))
     }
 
     fn note(&self, made: &Result<Box<Server>, Arc<ConnectError>>) {

@@ -75,7 +75,7 @@ impl Statements {
             known.retain(|_, statement| statement.strong_count() > 0);
         }
         let id = NEXT_ID.fetch_add(1, Ordering::Relaxed);
-        let server_name = format!("pgwarden_{id}").into_bytes().into();
+        let server_name = format!("{SERVER_NAME_PREFIX}{id}").into_bytes().into();
         let statement = Arc::new(Statement {
             id,
             server_name,
@@ -180,6 +180,9 @@ struct Content {
     context: Arc<str>,
     parse_rest: Arc<[u8]>,
 }
+
+/// How the names begin that servers know statements by.
+pub const SERVER_NAME_PREFIX: &str = "pgwarden_";
 
 /// One count for the process, so that a name can never mean two texts, whatever is reloaded.
 static NEXT_ID: AtomicU64 = AtomicU64::new(1);

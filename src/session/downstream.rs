@@ -11,6 +11,7 @@ use crate::pool::Pool;
 use crate::pool::replies::{About, Action, Kind, Note};
 use crate::pool::server::reset::Soil;
 use crate::pool::server::{Server, Unnamed, note_parameter};
+use crate::pool::statement::SERVER_NAME_PREFIX;
 use crate::pool::tracked::Values;
 use crate::session::edit::Edit;
 use crate::session::error::SessionError;
@@ -187,8 +188,10 @@ impl Downstream {
         seen.error = fields.code.or(Some(SqlState::INTERNAL_ERROR));
         seen.stale_plans |= fields.code == Some(SqlState::FEATURE_NOT_SUPPORTED)
             && fields.routine == Some(b"RevalidateCachedQuery");
-        if fields.code == Some(SqlState::INVALID_SQL_STATEMENT_NAME) {
-            // Somebody may have deallocated out of sight what we think the server has.
+        if fields.code == Some(SqlState::INVALID_SQL_STATEMENT_NAME)
+            && fields.message.is_some_and(names_one_of_ours)
+        {
+            // Somebody has deallocated out of sight what we think the server has.
             server.soil = server.soil.max(Soil::Statements);
         }
         let action = server.replies.failed(&mut self.skipped);
@@ -205,6 +208,13 @@ impl Downstream {
         }
         action
     }
+}
+
+/// Whether a message speaks of a statement under the name that servers know it by.
+fn names_one_of_ours(message: &[u8]) -> bool {
+    message
+        .windows(SERVER_NAME_PREFIX.len())
+        .any(|w| w == SERVER_NAME_PREFIX.as_bytes())
 }
 
 /// Notes what a statement returns, or compares it with what the client was told.

@@ -210,6 +210,11 @@ impl Registry {
         self.servers().clone()
     }
 
+    /// Whether the pool has no server.
+    pub fn is_empty(&self) -> bool {
+        self.servers().is_empty()
+    }
+
     fn servers(&self) -> std::sync::MutexGuard<'_, Vec<Arc<ServerInfo>>> {
         self.servers.lock().unwrap_or_else(PoisonError::into_inner)
     }
