@@ -111,8 +111,7 @@ async fn steps(
         return Ok(Entered::Console(Box::new(proved)));
     }
     if place.process.is_closing() {
-        let (stream, _, _) = proved.into_parts();
-        *refused = Some(stream);
+        *refused = proved.into_stream().await;
         return Err(SessionError::Refused(ErrorResponse::fatal(
             SqlState::CANNOT_CONNECT_NOW,
             "the pooler is shutting down",
@@ -173,10 +172,7 @@ async fn console(proved: Box<Proved>, place: &Place, client: &Rc<Client>) {
     let user = client.user.borrow().clone();
     let Some(role) = Role::of(&settings, &user) else {
         info!(client = client.id, %user, "not allowed on the console");
-        let (stream, _, mut outbox) = proved.into_parts();
-        let mut stream = stream;
-        let flushed = tokio::time::timeout(LAST_WORDS, outbox.flush(&mut stream)).await;
-        if matches!(flushed, Ok(Ok(()))) {
+        if let Ok(Some(stream)) = tokio::time::timeout(LAST_WORDS, proved.into_stream()).await {
             tell(stream, &SessionError::Refused(Role::refusal()), place).await;
         }
         return;

@@ -3,6 +3,7 @@
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::auth::names::UserName;
 use crate::auth::scram::Verifier;
@@ -59,6 +60,11 @@ impl Context {
     /// The settings at the moment.
     pub fn settings(&self) -> Arc<SessionSettings> {
         self.settings.borrow().clone()
+    }
+
+    /// How long a client may be silent at the moment.
+    pub fn idle_timeout(&self) -> Option<Duration> {
+        self.settings.borrow().idle_timeout
     }
 
     /// Replaces the settings; clients that have logged in keep what they have.

@@ -49,14 +49,17 @@ impl Proved {
     pub fn into_parts(self) -> (Stream, Inbox, Outbox) {
         (self.greeted.stream, self.greeted.inbox, self.greeted.outbox)
     }
+
+    /// The connection, for an error that ends it, after the client was told that it is who it
+    /// says. `None`: it is gone.
+    pub async fn into_stream(self) -> Option<Stream> {
+        let (mut stream, _, mut outbox) = self.into_parts();
+        outbox.flush(&mut stream).await.ok()?;
+        Some(stream)
+    }
 }
 
 impl Greeted {
-    /// The connection, to tell the client of an error.
-    pub fn into_stream(self) -> Stream {
-        self.stream
-    }
-
     /// Has the client prove its user name. Whoever it claims to be, known or not, it meets the
     /// same conversation. Not cancel safe.
     ///

@@ -68,8 +68,7 @@ impl Session {
     pub async fn serve(&mut self, cx: &Context) -> Result<Farewell> {
         let mut now = Instant::now();
         loop {
-            let silence = cx.settings().idle_timeout;
-            self.client.enter(ClientState::Idle, now, silence);
+            self.client.enter(ClientState::Idle, now, cx.idle_timeout());
             // A part of a message that came with the last exchange has been counted there.
             let counted = self.line.inbox.unread().len();
             if let Some(farewell) = self.idle(cx).await? {

@@ -41,7 +41,7 @@ impl Proved {
         match self.prepare(cx, settings, client).await {
             Ok(prepared) => Ok(self.welcome(cx, client, prepared)),
             Err(error) => {
-                *refused = Some(self.greeted.stream);
+                *refused = self.into_stream().await;
                 Err(error)
             }
         }
