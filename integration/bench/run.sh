@@ -13,6 +13,8 @@ usage: run.sh [OPTION…]
   --workload NAME       only this one (repeatable, or comma-separated); all of them:
                         ${WORKLOADS[*]}
   --target NAME=BINARY  one more pgwarden program, with the same configuration (repeatable)
+  --session             session mode and a server for each client: what an old PgBouncer,
+                        which cannot follow prepared statements, can be compared in
   --workers2            also pgwarden with two workers, as pgwarden-2w
   --without NAME        leave out direct, pgbouncer or pgwarden (repeatable)
   --seconds N           length of one cell, default 3 (the copies take as long as they take)
@@ -41,6 +43,7 @@ declare -A WITHOUT
 
 while [ $# -gt 0 ]; do
     case $1 in
+        --session) POOL_MODE=session POOL_SIZE=64 ;;
         --workers2) WORKERS2=1 ;;
         --short) SECONDS_PER_CELL=1 REPEATS=1 COPY_MB=20 ;;
         -h | --help) usage && exit ;;
@@ -130,7 +133,7 @@ run_cell() {
         copy-*) extra=(--bytes "$COPY_BYTES") ;;
     esac
     [ "$workload" != copy-in ] || psql_direct -c 'truncate sink'
-    if [ "$workload/$target" = prepared-c32/pgbouncer ] && ! pgbouncer_prepares; then
+    if [ "$workload/$target/$POOL_MODE" = prepared-c32/pgbouncer/transaction ] && ! pgbouncer_prepares; then
         extra=(--skip "PgBouncer $PGBOUNCER_VERSION has no prepared statements in transaction mode")
     fi
     command_of "$workload"

@@ -7,6 +7,7 @@ REPO=$(cd "$HERE/../.." && pwd)
 BUILT=${CARGO_TARGET_DIR:-$REPO/target}/release/pgwarden
 PGWARDEN=${PGWARDEN:-$BUILT}
 POOL_SIZE=20
+POOL_MODE=transaction
 
 declare -A PORT PID
 TARGETS=()
@@ -191,7 +192,7 @@ listen_port = ${PORT[$name]}
 unix_socket_dir =
 auth_type = scram-sha-256
 auth_file = $WORK/userlist.txt
-pool_mode = transaction
+pool_mode = $POOL_MODE
 default_pool_size = $POOL_SIZE
 max_client_conn = 2000
 client_tls_sslmode = disable
@@ -230,7 +231,7 @@ workers = $workers
 address = "127.0.0.1"
 port = ${PORT[$name]}
 [pool]
-mode = "transaction"
+mode = "$POOL_MODE"
 size = $POOL_SIZE
 [databases.bench]
 host = "127.0.0.1"
