@@ -1,6 +1,6 @@
 //! Servers that break, and servers that break the protocol.
 
-use crate::script::backend::{Idle, complete, fatal, parse_complete, ready, row};
+use crate::script::backend::{Idle, authenticated, complete, fatal, parse_complete, ready, row};
 use crate::script::frontend::{parse, query, startup, sync};
 use crate::script::{Client, Setup, Stage};
 
@@ -110,13 +110,16 @@ fn a_failed_server_login_is_told_and_not_repeated_before_server_login_retry() {
     let mut server = stage.host.accepts_startup();
     server.sends(fatal("53300", "sorry, too many clients already"));
     drop(server);
-    client.receives(fatal("53300", "sorry, too many clients already"));
+    client.receives([
+        authenticated(),
+        fatal("53300", "sorry, too many clients already"),
+    ]);
     client.is_closed();
     let mut client = stage.enters("alice");
-    client.receives(fatal(
-        "53300",
-        "server login has been failing, cached error",
-    ));
+    client.receives([
+        authenticated(),
+        fatal("53300", "server login has been failing, cached error"),
+    ]);
     client.is_closed();
     stage.host.saw_nobody();
 }
@@ -127,7 +130,7 @@ fn a_failed_server_login_is_repeated_after_server_login_retry() {
     let mut client = stage.enters("alice");
     let mut server = stage.host.accepts_startup();
     server.sends(fatal("57P03", "the database system is starting up"));
-    client.receives(fatal("57P03", "starting up"));
+    client.receives([authenticated(), fatal("57P03", "starting up")]);
     let (_client, _server) = stage.pair();
 }
 
@@ -144,6 +147,7 @@ fn a_server_that_breaks_off_the_login_is_told_to_the_client_without_its_address(
         let mut server = stage.host.accepts_startup();
         server.sends_bytes(last);
         drop(server);
+        client.receives(authenticated());
         let error = client.next_error();
         assert!(fatal("08006", "").is_like(&error), "{error:?}");
         assert!(!String::from_utf8_lossy(error.body()).contains("127.0.0.1"));
@@ -156,7 +160,7 @@ fn a_server_that_does_not_answer_the_login_is_given_up() {
     let stage = Stage::with_pool("server_connect_timeout = \"100ms\"");
     let mut client = stage.enters("alice");
     let _server = stage.host.accepts_startup();
-    client.receives(fatal("08006", "server_connect_timeout"));
+    client.receives([authenticated(), fatal("08006", "server_connect_timeout")]);
     client.is_closed();
 }
 
@@ -167,7 +171,10 @@ fn a_server_that_asks_for_a_cleartext_password_without_tls_does_not_get_it() {
     let mut client = stage.enters("alice");
     let mut server = stage.host.accepts_startup();
     server.sends_bytes(b"R\0\0\0\x08\0\0\0\x03");
-    client.receives(fatal("08006", "login at the server failed"));
+    client.receives([
+        authenticated(),
+        fatal("08006", "login at the server failed"),
+    ]);
     server.ends();
 }
 

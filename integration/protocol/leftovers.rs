@@ -19,7 +19,7 @@ fn what_leaves_something_behind_is_cleaned() {
         ("create temp table t ()", "CREATE TABLE"),
         ("select 1 into temporary t", "SELECT 1"),
         ("select set_config('role', 'other', false)", "SELECT 1"),
-        ("do $$ begin end $$", "DO"),
+        ("call p()", "CALL"),
         ("call p()", "CALL"),
     ] {
         let stage = Stage::with_pool("size = 1");
@@ -59,8 +59,13 @@ fn a_cursor_with_hold_is_cleaned_after_its_transaction() {
 fn sql_prepare_makes_the_server_discard_all() {
     let stage = Stage::with_pool("size = 1");
     let (mut client, mut server) = stage.pair();
-    runs(&mut client, &mut server, "prepare p as select 1", "PREPARE");
-    server.answers(query("DISCARD ALL"), [complete("DISCARD ALL"), ready(Idle)]);
+    for (sql, tag) in [
+        ("prepare p as select 1", "PREPARE"),
+        ("do $$ begin end $$", "DO"),
+    ] {
+        runs(&mut client, &mut server, sql, tag);
+        server.answers(query("DISCARD ALL"), [complete("DISCARD ALL"), ready(Idle)]);
+    }
     next_is_served(&stage, &mut server);
 }
 

@@ -1,6 +1,6 @@
 //! Sizes, queues, and the ages of servers.
 
-use crate::script::backend::{Idle, complete, fatal, ready};
+use crate::script::backend::{Idle, authenticated, complete, fatal, ready};
 use crate::script::frontend::{query, startup};
 use crate::script::{Client, Server, Setup, Stage};
 
@@ -148,7 +148,10 @@ fn one_client_more_than_max_is_refused() {
     let stage = Stage::new(&Setup::default().clients("max = 1"));
     let (client, _server) = stage.pair();
     let mut other = stage.enters("bob");
-    other.receives(fatal("53300", "no more connections allowed"));
+    other.receives([
+        authenticated(),
+        fatal("53300", "no more connections allowed"),
+    ]);
     other.is_closed();
     drop(client);
     crate::script::wait_until("the place is free again", || {
@@ -165,7 +168,10 @@ fn one_client_more_than_max_clients_of_its_database_is_refused() {
     let stage = Stage::new(&setup);
     let (_client, _server) = stage.pair();
     let mut other = stage.enters("bob");
-    other.receives(fatal("53300", "max_clients of the database"));
+    other.receives([
+        authenticated(),
+        fatal("53300", "max_clients of the database"),
+    ]);
     let mut elsewhere = stage.pooler.connects();
     elsewhere.sends(startup("bob", "ledger"));
     let _server = stage.host.accepts();

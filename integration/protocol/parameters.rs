@@ -1,6 +1,6 @@
 //! Parameters that follow a client from server to server.
 
-use crate::script::backend::{Idle, complete, error, fatal, parameter, ready, row};
+use crate::script::backend::{Idle, authenticated, complete, error, fatal, parameter, ready, row};
 use crate::script::frontend::{query, startup_with, terminate};
 use crate::script::{Client, Server, Setup, Stage};
 
@@ -178,7 +178,10 @@ fn a_value_that_the_server_refuses_ends_its_client_and_costs_no_slot() {
 fn a_setting_with_an_impossible_name_is_refused_at_the_login() {
     let stage = Stage::with_pool("size = 1");
     let mut client = enters(&stage, &[("a'b", "1")]);
-    client.receives(fatal("42704", "unrecognized configuration parameter"));
+    client.receives([
+        authenticated(),
+        fatal("42704", "unrecognized configuration parameter"),
+    ]);
     client.is_closed();
 }
 

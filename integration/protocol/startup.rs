@@ -1,6 +1,6 @@
 //! The first packets of a connection.
 
-use crate::script::backend::{Idle, complete, fatal, negotiate, ready};
+use crate::script::backend::{Idle, authenticated, complete, fatal, negotiate, ready};
 use crate::script::frontend::{gss_request, password, query, ssl_request, startup, startup_with};
 use crate::script::{Setup, Stage};
 
@@ -125,7 +125,7 @@ fn a_database_that_nobody_has_heard_of_is_refused() {
     let stage = Stage::with_pool("");
     let mut client = stage.pooler.connects();
     client.sends(startup("alice", "nowhere"));
-    client.receives(fatal("3D000", "nowhere"));
+    client.receives([authenticated(), fatal("3D000", "nowhere")]);
     client.is_closed();
 }
 

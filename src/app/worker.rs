@@ -10,7 +10,6 @@ use tokio::runtime;
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::task::LocalSet;
 use tokio::time::MissedTickBehavior;
-use tracing::debug;
 
 use crate::app::connection;
 use crate::app::place::Place;
@@ -62,9 +61,7 @@ async fn obey(place: Rc<Place>, number: usize, mut orders: UnboundedReceiver<Ord
                     .and_then(|server| server.begin_cancel())
                 {
                     tokio::task::spawn_local(async move {
-                        if let Err(error) = cancel.target().cancel(cancel.key()).await {
-                            debug!(%error, "a cancel request could not be delivered");
-                        }
+                        cancel.deliver().await;
                         let _ = done.send(());
                     });
                 }

@@ -79,6 +79,13 @@ impl Userlist {
         self.0.get(user)
     }
 
+    /// Whether any user's secret is a SCRAM verifier.
+    pub fn has_verifiers(&self) -> bool {
+        self.0
+            .values()
+            .any(|secret| matches!(**secret, Secret::Scram(_)))
+    }
+
     /// All users, in no particular order.
     pub fn users(&self) -> impl Iterator<Item = &UserName> {
         self.0.keys()

@@ -10,7 +10,7 @@ use crate::auth::secret::Secret;
 #[derive(Debug)]
 pub struct Credentials {
     user: UserName,
-    secret: Option<Arc<Secret>>,
+    secret: Mutex<Option<Arc<Secret>>>,
     learned: Mutex<Learned>,
 }
 
@@ -28,7 +28,7 @@ impl Credentials {
     pub fn new(user: UserName, secret: Option<Arc<Secret>>) -> Self {
         Self {
             user,
-            secret,
+            secret: Mutex::new(secret),
             learned: Mutex::default(),
         }
     }
@@ -39,8 +39,24 @@ impl Credentials {
     }
 
     /// The password or md5 hash.
-    pub fn secret(&self) -> Option<&Arc<Secret>> {
-        self.secret.as_ref()
+    pub fn secret(&self) -> Option<Arc<Secret>> {
+        let secret = self.secret.lock();
+        secret.unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Takes over the secret that the users file has now; true if it is another.
+    pub fn renew(&self, secret: Option<Arc<Secret>>) -> bool {
+        let mut old = self.secret.lock().unwrap_or_else(PoisonError::into_inner);
+        let same = match (&*old, &secret) {
+            (Some(old), Some(new)) => Arc::ptr_eq(old, new),
+            (None, None) => true,
+            (Some(_), None) | (None, Some(_)) => false,
+        };
+        if !same {
+            *old = secret;
+            self.learned().derived = None;
+        }
+        !same
     }
 
     /// Keeps the keys that a client proved to have: the server, if it holds the same verifier,

@@ -55,7 +55,8 @@ impl Lease {
         let ready = server.replies.is_settled()
             && server.outbox.is_empty()
             && server.inbox.unread().is_empty()
-            && server.soil < Soil::Lasting;
+            && server.soil < Soil::Lasting
+            && !server.info.may_be_canceled_later();
         let expired = server.expires.is_some_and(|expires| expires <= now);
         let epoch = server.epoch;
         if !ready || expired || !self.workshop.is_current(epoch) {
@@ -72,10 +73,8 @@ impl Lease {
 
     /// Closes the server after its running query was cancelled, for a client that is gone.
     pub async fn cancel_and_close(mut self) {
-        if let Some(cancel) = self.server().info.begin_cancel()
-            && let Err(error) = cancel.target().cancel(cancel.key()).await
-        {
-            debug!(%error, "a query whose client is gone could not be cancelled");
+        if let Some(cancel) = self.server().info.begin_cancel() {
+            cancel.deliver().await;
         }
     }
 
@@ -131,6 +130,9 @@ impl Cleaning {
         };
         let cleaned = tokio::time::timeout(limit, clean).await;
         match cleaned {
+            Ok(Ok(())) if server.info.may_be_canceled_later() => {
+                debug!("server closed: a cancel request for it may still arrive");
+            }
             Ok(Ok(())) if server.inbox.unread().is_empty() => {
                 if server.soil == Soil::Statements {
                     server.statements.clear();

@@ -156,6 +156,11 @@ impl Workshop {
         Ok(())
     }
 
+    /// Has the next login tried at once.
+    pub(super) fn forget_failure(&self) {
+        *self.failure.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
     /// Whether the pool has servers, lent or not.
     fn has_servers(&self) -> bool {
         !self.registry.is_empty()

@@ -7,10 +7,11 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use deadpool::managed::{self, PoolConfig, PoolError, QueueMode, Timeouts};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, Semaphore};
 
 use crate::auth::names::{DatabaseName, UserName};
 use crate::auth::scram::Keys;
+use crate::auth::secret::Secret;
 use crate::pool::error::{CheckoutError, ConnectError};
 use crate::pool::lease::Lease;
 use crate::pool::manager::{Manager, Workshop, jittered};
@@ -39,6 +40,7 @@ pub struct Pool {
     resumed: Notify,
     /// Clients that wait for a server.
     waiting: AtomicUsize,
+    filling: Semaphore,
 }
 
 impl Pool {
@@ -61,6 +63,7 @@ impl Pool {
             paused: AtomicBool::new(false),
             resumed: Notify::new(),
             waiting: AtomicUsize::new(0),
+            filling: Semaphore::new(1),
             workshop,
         }
     }
@@ -169,7 +172,9 @@ impl Pool {
                 let idle = settings.server_idle_timeout.is_some_and(|limit| {
                     now.duration_since(server.used) >= jittered(limit, server.info.id)
                 });
-                let close = expired || (idle && size > settings.min_size);
+                // A login or a filling-up may have ended after the pause or RECONNECT began.
+                let old = self.is_paused() || !self.workshop.is_current(server.epoch);
+                let close = old || expired || (idle && size > settings.min_size);
                 size -= usize::from(close);
                 news |= !close && server.has_news();
                 !close
@@ -208,6 +213,15 @@ impl Pool {
             }));
         }
         evicted
+    }
+
+    /// Takes over what the users file has for a user now, if servers are opened in its name; a
+    /// login that has failed is tried again with it.
+    pub fn renew_secret(&self, user: &UserName, secret: Option<Arc<Secret>>) {
+        let own = self.database().server.is_none() && self.user() == user;
+        if own && self.workshop.credentials.renew(secret) {
+            self.workshop.forget_failure();
+        }
     }
 
     /// Keeps the SCRAM keys of a client's login, if servers are opened in the client's name.
@@ -332,6 +346,10 @@ impl Pool {
     /// Opens servers until there are `min`: deadpool opens one only for who finds none idle, so
     /// the idle ones are held for the moment that takes, or until somebody needs one.
     async fn fill(&self, min: usize) {
+        // One at a time: a second would take the first for a client in need.
+        let Ok(_one) = self.filling.try_acquire() else {
+            return;
+        };
         let mut held = Vec::new();
         let need = self.workshop.need.notified();
         let fill = async {

@@ -327,9 +327,13 @@ impl Replies {
         self.copy = Copy::Idle;
         self.ignored_syncs = 0;
         match self.front() {
-            Some(Kind::Query | Kind::FunctionCall | Kind::Sync) => {
+            Some(front @ (Kind::Query | Kind::FunctionCall | Kind::Sync)) => {
                 let action = self.pop();
                 if self.expected.is_empty() {
+                    if self.phase == Phase::Unsynced && front != Kind::Sync {
+                        // A simple query in an open group: all that came before it is done.
+                        self.phase = Phase::Synced;
+                    }
                     self.names_at_stake = false;
                     if self.unnamed == Unnamed::InFlight {
                         self.unnamed = Unnamed::Settled;
@@ -445,6 +449,11 @@ impl Replies {
     /// Whether a Parse of the client's unnamed statement has failed or was skipped, once.
     pub fn take_unnamed_lost(&mut self) -> bool {
         std::mem::take(&mut self.unnamed_lost)
+    }
+
+    /// How many replies are expected.
+    pub fn owed(&self) -> usize {
+        self.expected.len()
     }
 
     /// What the last ReadyForQuery said.

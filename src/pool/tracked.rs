@@ -40,6 +40,12 @@ impl Tracked {
             .position(|known| known.eq_ignore_ascii_case(name))
     }
 
+    /// The same values in the order of `self`, where they were in that of `other`.
+    pub fn moved_from(&self, other: &Self, values: &Values) -> Values {
+        let value = |name: &str| values.get(other.position(name)?)?.clone();
+        self.0.iter().map(|name| value(name)).collect()
+    }
+
     /// The name at a place.
     pub fn name(&self, position: usize) -> &str {
         &self.0[position]
@@ -178,6 +184,19 @@ mod tests {
         let mut sql = String::new();
         put_literal(&mut sql, "a'b\\c\u{c1}\u{1f418}\n");
         assert_eq!(sql, "E'a''b\\\\c\\u00c1\\U0001f418\\u000a'");
+    }
+
+    #[test]
+    fn values_find_their_places_after_a_reload() {
+        let old = Tracked::new(&["a".into(), "b".into()]);
+        let new = Tracked::new(&["b".into(), "c".into()]);
+        let values = old.values_of(&parameters(&[("TimeZone", "UTC"), ("a", "1"), ("b", "2")]));
+        let moved = new.moved_from(&old, &values);
+        let at = |name| moved[new.position(name).unwrap()].as_deref();
+        assert_eq!(
+            (at("TimeZone"), at("b"), at("c")),
+            (Some("UTC"), Some("2"), None)
+        );
     }
 
     #[test]

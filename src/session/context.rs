@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use crate::auth::names::UserName;
 use crate::auth::scram::Verifier;
-use crate::auth::scram::verifier::random_salt;
 use crate::auth::secret::Secret;
 use crate::pool::Pools;
 use crate::session::roster::Roster;
@@ -86,10 +85,15 @@ impl Context {
             return Some(verifier.clone());
         }
         let plain = secret.clone();
+        // The salt that an unknown user is shown: the same on every worker, at every try and
+        // after every reload, or it would tell who is known.
+        let salt = Verifier::mock(&self.mock_seed, user.as_str())
+            .salt()
+            .to_vec();
         let derive = move || match &*plain {
             Secret::Plain(password) => Some(Verifier::derive(
                 password.expose(),
-                &random_salt(),
+                &salt,
                 Verifier::DEFAULT_ITERATIONS,
             )),
             Secret::Md5(_) | Secret::Scram(_) => None,

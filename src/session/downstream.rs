@@ -188,10 +188,12 @@ impl Downstream {
         seen.error = fields.code.or(Some(SqlState::INTERNAL_ERROR));
         seen.stale_plans |= fields.code == Some(SqlState::FEATURE_NOT_SUPPORTED)
             && fields.routine == Some(b"RevalidateCachedQuery");
-        if fields.code == Some(SqlState::INVALID_SQL_STATEMENT_NAME)
-            && fields.message.is_some_and(names_one_of_ours)
-        {
-            // Somebody has deallocated out of sight what we think the server has.
+        let of_a_name = matches!(
+            fields.code,
+            Some(SqlState::INVALID_SQL_STATEMENT_NAME | SqlState::DUPLICATE_PREPARED_STATEMENT)
+        );
+        if of_a_name && fields.message.is_some_and(names_one_of_ours) {
+            // Somebody has deallocated or prepared out of sight what we have a record of.
             server.soil = server.soil.max(Soil::Statements);
         }
         let action = server.replies.failed(&mut self.skipped);

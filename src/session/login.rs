@@ -129,6 +129,8 @@ impl Conversation<'_> {
             (Method::Md5, Some(Secret::Scram(_))) | (Method::ScramSha256, _) => {
                 self.scram(secret).await
             }
+            // An unknown user is asked what most known ones are.
+            (Method::Md5, None) if self.settings.users.has_verifiers() => self.scram(None).await,
             (Method::Md5, Some(Secret::Md5(_) | Secret::Plain(_)) | None) => {
                 Ok((self.md5(secret).await?, None))
             }
@@ -166,17 +168,17 @@ impl Conversation<'_> {
         backend::put_authentication(out, authentication::CLEARTEXT_PASSWORD, &[]);
         let sent = self.password_message().await?;
         let sent = zeroize::Zeroizing::new(sent);
-        // An unknown user's password takes as long to be found wrong as a known one's.
-        let secret = secret.cloned().unwrap_or_else(|| {
-            Arc::new(Secret::Scram(Verifier::mock(
-                &self.cx.mock_seed,
-                self.user.as_str(),
-            )))
-        });
+        // Every password takes the time of a derivation to be checked, whoever's it is.
+        let mock = Secret::Scram(Verifier::mock(&self.cx.mock_seed, self.user.as_str()));
+        let secret = secret.cloned();
         let user = self.user.to_string();
         let verify = move || {
             let password = sent.strip_suffix(b"\0").unwrap_or(&sent);
-            password::verify_password(&secret, &user, password)
+            let slow = matches!(secret.as_deref(), Some(Secret::Scram(_)));
+            if !slow {
+                let _ = std::hint::black_box(password::verify_password(&mock, &user, password));
+            }
+            password::verify_password(secret.as_deref()?, &user, password)
         };
         // Deriving keys takes milliseconds, which other clients of this worker need not wait.
         match tokio::task::spawn_blocking(verify).await {

@@ -151,6 +151,11 @@ impl Exchange<'_> {
         if self.leaving {
             return Poll::Pending;
         }
+        // What is answered here must be read, and what is asked for be answered, before more is
+        // taken: either would grow without bounds otherwise. poll_down waits for both.
+        if self.line.outbox.waiting() > MAX_UNREAD || server.replies.owed() > MAX_OWED {
+            return Poll::Pending;
+        }
         if self.holding {
             let statements = &self.line.upstream.statements;
             if statements.is_asking() || server.replies.is_uncertain() {
@@ -330,9 +335,7 @@ impl Exchange<'_> {
             Signal::CancelWait => {
                 // The wait was over before the cancel request could end it.
                 if let Some(cancel) = server.info.begin_cancel() {
-                    tokio::task::spawn_local(async move {
-                        drop(cancel.target().cancel(cancel.key()).await);
-                    });
+                    tokio::task::spawn_local(cancel.deliver());
                 }
                 Ok(())
             }
@@ -349,3 +352,5 @@ impl Tally {
 
 /// What a client may send while it has to wait before it is left to TCP to hold it.
 pub(super) const MAX_UNREAD: usize = 64 * 1024;
+/// Replies that may be under way to one client.
+const MAX_OWED: usize = 256 * 1024;

@@ -131,6 +131,14 @@ impl Client {
         self.wake();
     }
 
+    /// Asks for something, unless the client is to end already.
+    fn signal(&self, signal: Signal) {
+        if !matches!(*self.signal.borrow(), Signal::End(_)) {
+            self.signal.replace(signal);
+        }
+        self.wake();
+    }
+
     fn wake(&self) {
         if let Some(waker) = &*self.waker.borrow() {
             waker.wake_by_ref();
@@ -177,8 +185,7 @@ impl Roster {
         match client.state.get() {
             ClientState::Active => client.server.borrow().clone(),
             ClientState::Waiting => {
-                client.signal.replace(Signal::CancelWait);
-                client.wake();
+                client.signal(Signal::CancelWait);
                 None
             }
             ClientState::Idle | ClientState::Login => None,
@@ -204,8 +211,7 @@ impl Roster {
                 ClientState::Active | ClientState::Login => continue,
             };
             client.limit.set(None);
-            client.signal.replace(signal);
-            client.wake();
+            client.signal(signal);
         }
     }
 

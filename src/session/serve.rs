@@ -235,6 +235,15 @@ impl Session {
         match found {
             Ok(pool) if !pool.is_closed() => {
                 self.line.upstream.changes_to(&pool);
+                // A reload may have changed which parameters follow clients, and in what order.
+                let (old, new) = (self.pool.tracked(), pool.tracked());
+                for values in [
+                    &mut self.line.values,
+                    &mut self.line.told,
+                    &mut self.initial,
+                ] {
+                    *values = new.moved_from(old, values);
+                }
                 self.pool = pool;
             }
             Ok(_) | Err(_) => return Err(CheckoutError::Closed.into()),

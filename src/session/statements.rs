@@ -18,6 +18,10 @@ pub(super) struct ClientStatements {
     /// How many unnamed statements there have been: with the client's number it tells a server
     /// whose unnamed statement it has.
     generation: u64,
+    /// The unnamed statement has been asked for since it was prepared.
+    used: bool,
+    /// Bytes of the names and of the texts behind them.
+    kept: usize,
     /// The statement about which the server has been asked.
     asking: Option<u64>,
     /// The statement that has turned out to return something else than the client was told.
@@ -32,6 +36,8 @@ enum Unnamed {
     /// There is none.
     #[default]
     None,
+    /// Too long to be remembered: it is on one server only.
+    Lost,
     /// Kept on servers under a name of ours.
     Shared(Arc<Statement>),
     /// The body of its Parse after the name, to be repeated on another server, and what running
@@ -42,6 +48,9 @@ enum Unnamed {
 /// A client's unnamed statement, for a Bind or a Describe.
 #[derive(Debug)]
 pub(super) enum UnnamedRef<'a> {
+    Lost {
+        generation: u64,
+    },
     None,
     Shared(&'a Arc<Statement>),
     Text {
@@ -60,23 +69,36 @@ impl ClientStatements {
         self.names.as_ref()?.get(name)
     }
 
+    /// How much the client has us remember, in bytes.
+    pub(super) fn kept(&self) -> usize {
+        self.kept
+    }
+
     pub(super) fn name(&mut self, name: &[u8], statement: Arc<Statement>) {
+        self.kept = self.kept.saturating_add(weight(name, &statement));
         self.names
             .get_or_insert_default()
             .insert(name.into(), statement);
     }
 
     pub(super) fn forget(&mut self, name: &[u8]) -> Option<Arc<Statement>> {
-        self.names.as_mut()?.remove(name)
+        let statement = self.names.as_mut()?.remove(name)?;
+        self.kept = self.kept.saturating_sub(weight(name, &statement));
+        Some(statement)
     }
 
     pub(super) fn forget_all(&mut self) {
         self.names = None;
+        self.kept = 0;
         self.forget_unnamed();
     }
 
-    pub(super) fn unnamed(&self) -> UnnamedRef<'_> {
+    pub(super) fn unnamed(&mut self) -> UnnamedRef<'_> {
+        self.used = true;
         match &self.unnamed {
+            Unnamed::Lost => UnnamedRef::Lost {
+                generation: self.generation,
+            },
             Unnamed::None => UnnamedRef::None,
             Unnamed::Shared(statement) => UnnamedRef::Shared(statement),
             Unnamed::Text(parse_rest, soil) => UnnamedRef::Text {
@@ -90,6 +112,7 @@ impl ClientStatements {
     /// Remembers an unnamed statement's text; returns its generation.
     pub(super) fn keep_unnamed(&mut self, parse_rest: &[u8], soil: Soil) -> u64 {
         self.generation += 1;
+        self.used = false;
         match &mut self.unnamed {
             // The buffer of the one before is used again.
             Unnamed::Text(text, old_soil) => {
@@ -97,10 +120,17 @@ impl ClientStatements {
                 text.extend_from_slice(parse_rest);
                 *old_soil = soil;
             }
-            Unnamed::None | Unnamed::Shared(_) => {
+            Unnamed::Lost | Unnamed::None | Unnamed::Shared(_) => {
                 self.unnamed = Unnamed::Text(parse_rest.to_vec(), soil);
             }
         }
+        self.generation
+    }
+
+    /// Counts an unnamed statement that is too long to be remembered; returns its generation.
+    pub(super) fn skip_unnamed(&mut self) -> u64 {
+        self.generation += 1;
+        self.unnamed = Unnamed::Lost;
         self.generation
     }
 
@@ -146,9 +176,11 @@ impl ClientStatements {
         }
     }
 
-    /// Frees what an idle client should not hold: a large text, which no driver comes back to.
+    /// Frees what an idle client should not hold: a large text that has been used. Drivers may
+    /// wait between Parse and Bind, but use an unnamed statement only once.
     pub(super) fn shrink(&mut self) {
-        if matches!(&self.unnamed, Unnamed::Text(text, _) if text.len() > MAX_IDLE_TEXT) {
+        let large = matches!(&self.unnamed, Unnamed::Text(text, _) if text.len() > MAX_IDLE_TEXT);
+        if large && self.used {
             self.forget_unnamed();
         }
     }
@@ -174,5 +206,12 @@ impl ClientStatements {
     }
 }
 
+/// What a name costs, roughly, in bytes.
+fn weight(name: &[u8], statement: &Statement) -> usize {
+    name.len() + statement.parse_rest().len() + NAME_OVERHEAD
+}
+
+/// Of the maps and allocations behind a name, in bytes.
+const NAME_OVERHEAD: usize = 256;
 /// An unnamed statement of more bytes than this is forgotten when its client falls idle.
 const MAX_IDLE_TEXT: usize = 16 * 1024;

@@ -205,7 +205,8 @@ impl Upstream {
 
     fn query(&mut self, at: &mut Passage<'_, '_>, head: Head<Frontend>, body: &[u8]) {
         // Some drivers close what they prepared in the protocol with SQL.
-        if let Some(name) = deallocated(body)
+        if body.len() == head.body_len()
+            && let Some(name) = deallocated(body)
             && let Some(statement) = self.statements.forget(&name)
         {
             at.skip(head.message_len());

@@ -78,6 +78,7 @@ impl Proved {
             .pools
             .client_place(pool.database(), settings.max_clients)
             .map_err(|no_place| SessionError::Refused(too_many(&no_place)))?;
+        pool.renew_secret(self.identity.user(), self.secret.clone());
         if let Some(keys) = &self.keys {
             pool.learn(self.identity.user(), keys.clone());
         }

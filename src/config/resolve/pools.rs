@@ -149,7 +149,7 @@ fn pool(table: &Table<'_>, default: &PoolSettings) -> PoolSettings {
         ),
         max_prepared_statements: table.or(
             "max_prepared_statements",
-            &Count(0..=MOST_STATEMENTS),
+            &Count(1..=MOST_STATEMENTS),
             default.max_prepared_statements,
         ),
         prepare_unnamed: table.or("prepare_unnamed", &Flag, default.prepare_unnamed),

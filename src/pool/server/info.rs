@@ -36,6 +36,8 @@ pub struct ServerInfo {
     /// Cancel requests for it that have not been delivered.
     cancels: AtomicU32,
     delivered: Notify,
+    /// A cancel request may still arrive at any time.
+    unsure: AtomicBool,
     registry: Arc<Registry>,
 }
 
@@ -78,6 +80,7 @@ impl ServerInfo {
             tested: AtomicBool::new(false),
             cancels: AtomicU32::new(0),
             delivered: Notify::new(),
+            unsure: AtomicBool::new(false),
             registry: registry.clone(),
         });
         registry.servers().push(info.clone());
@@ -147,6 +150,11 @@ impl ServerInfo {
         self.cancels.load(Ordering::SeqCst) > 0
     }
 
+    /// Whether a cancel request may still arrive that nobody waits for any more.
+    pub fn may_be_canceled_later(&self) -> bool {
+        self.unsure.load(Ordering::SeqCst)
+    }
+
     /// Waits until no cancel request is under way. Cancel safe.
     pub(in crate::pool) async fn cancels_delivered(&self) {
         loop {
@@ -171,14 +179,13 @@ pub struct CancelInFlight {
 }
 
 impl CancelInFlight {
-    /// Where to send it.
-    pub fn target(&self) -> &Target {
-        &self.info.target
-    }
-
-    /// The server's own key.
-    pub fn key(&self) -> &CancelKey {
-        &self.key
+    /// Sends it and waits until the server has signalled. If that cannot be told, the request
+    /// may still arrive, and the server is not used again. Not cancel safe.
+    pub async fn deliver(self) {
+        if let Err(error) = self.info.target.cancel(&self.key).await {
+            tracing::debug!(server = self.info.id, %error, "a cancel request may not have arrived");
+            self.info.unsure.store(true, Ordering::SeqCst);
+        }
     }
 }
 

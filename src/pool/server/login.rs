@@ -2,7 +2,6 @@
 
 use std::future::poll_fn;
 use std::io;
-use std::sync::Arc;
 
 use crate::auth::certificate;
 use crate::auth::md5::{self, Md5Hash};
@@ -160,7 +159,7 @@ impl Conversation {
         if !self.stream.is_tls() && !self.stream.socket().is_unix() {
             return Err(ConnectError::Cleartext);
         }
-        match credentials.secret().map(AsRef::as_ref) {
+        match credentials.secret().as_deref() {
             Some(Secret::Plain(password)) => {
                 frontend::put_password(self.outbox.buffer(), password.expose().as_bytes());
                 Ok(())
@@ -170,7 +169,7 @@ impl Conversation {
     }
 
     fn send_md5(&mut self, credentials: &Credentials, salt: [u8; 4]) -> Result<(), ConnectError> {
-        let response = match credentials.secret().map(AsRef::as_ref) {
+        let response = match credentials.secret().as_deref() {
             Some(Secret::Plain(password)) => {
                 let user = credentials.user().as_str();
                 md5::challenge_response(&Md5Hash::new(user, password.expose().as_bytes()), salt)
@@ -262,8 +261,8 @@ async fn scram_keys(
             if let Some(keys) = credentials.derived(salt, iterations) {
                 return Ok(keys);
             }
-            if let Secret::Plain(_) = &**secret {
-                let (secret, salt_copy) = (Arc::clone(secret), salt.to_vec());
+            if let Secret::Plain(_) = &*secret {
+                let salt_copy = salt.to_vec();
                 let derive = move || match &*secret {
                     Secret::Plain(password) => Some(Keys::derive(
                         password.expose().as_bytes(),

@@ -41,9 +41,11 @@ impl Soil {
             b"SELECT" | b"INSERT" | b"UPDATE" | b"DELETE" | b"BEGIN" | b"COMMIT" | b"ROLLBACK" => {
                 Self::Clean
             }
-            // DO and CALL run text that nobody here has seen.
-            b"SET" | b"RESET" | b"LISTEN" | b"DECLARE" | b"DO" | b"CALL" => Self::State,
-            b"PREPARE" => Self::Statements,
+            // What a procedure does is out of sight, as with a function.
+            b"SET" | b"RESET" | b"LISTEN" | b"DECLARE" | b"CALL" => Self::State,
+            // The text of a DO can be put together from parts: it may have prepared statements,
+            // or deallocated those that others use.
+            b"PREPARE" | b"DO" => Self::Statements,
             // It may have named one of ours, which every client of the pool can read.
             b"DEALLOCATE" if tag != b"DEALLOCATE ALL\0" => Self::Statements,
             b"LOAD" => Self::Lasting,
@@ -86,7 +88,7 @@ impl Default for TellingWords {
         let words = AhoCorasickBuilder::new()
             .ascii_case_insensitive(true)
             .build(WORDS)
-            .expect("four short words make an automaton");
+            .expect("a few short words make an automaton");
         Self(words)
     }
 }
@@ -106,11 +108,15 @@ fn is_temporary(before: &[u8], after: &[u8]) -> bool {
     !in_word(before.last()) && !in_word(after.first())
 }
 
-const WORDS: [&str; 4] = [
+const WORDS: [&str; 8] = [
     "set_config",    // SELECT set_config('role', …)
     "advisory_lock", // SELECT pg_advisory_lock(…); those of a transaction end with it
     "temp",          // CREATE TEMP TABLE, SELECT … INTO TEMPORARY, pg_temp
     "u&\"",          // a name written in Unicode escapes, which may be any of these
+    "pg_settings",   // UPDATE pg_settings … is set_config by another name
+    "_to_xml",       // query_to_xml('…') and its kin run a text that may be put together
+    "ts_stat",       // the same
+    "ts_rewrite",    // the same
 ];
 const TEMP: usize = 2;
 const ORARY: &[u8] = b"orary";
@@ -129,6 +135,8 @@ mod tests {
             "create\nTEMPORARY table t ()",
             "select 1 into temp t",
             "create table pg_temp.t ()",
+            "update pg_settings set setting = 'x' where name = 'search_path'",
+            "select query_to_xml('select set_'||'config(…)', true, false, '')",
             "create temp",
             "select U&\"set\\005fconfig\"('role', 'x', false)",
         ] {
@@ -163,7 +171,8 @@ mod tests {
             (b"SET CONSTRAINTS\0", Soil::State),
             (b"DECLARE CURSOR\0", Soil::State),
             (b"LISTEN\0", Soil::State),
-            (b"DO\0", Soil::State),
+            (b"DO\0", Soil::Statements),
+            (b"CALL\0", Soil::State),
             (b"PREPARE\0", Soil::Statements),
             (b"DEALLOCATE\0", Soil::Statements),
             (b"DEALLOCATE ALL\0", Soil::Clean),

@@ -14,7 +14,7 @@ use crate::wire::backend::TransactionStatus;
 use crate::wire::body::BodyReader;
 use crate::wire::error_response::ErrorResponse;
 use crate::wire::frontend::{self, Frontend, Tag, Target};
-use crate::wire::head::Head;
+use crate::wire::head::{FramingError, Head};
 use crate::wire::sqlstate::SqlState;
 
 /// What stands behind a name.
@@ -68,8 +68,11 @@ impl Upstream {
     /// Remembers the client's unnamed statement, which is sent next; `None`: it is too long.
     fn keep_unnamed(&mut self, at: &mut Passage<'_, '_>, parse_rest: Option<&[u8]>, soil: Soil) {
         let Some(parse_rest) = parse_rest else {
-            self.statements.forget_unnamed();
-            at.set_unnamed(Unnamed::Unknown);
+            let generation = self.statements.skip_unnamed();
+            at.set_unnamed(Unnamed::Of {
+                client: self.client,
+                generation,
+            });
             return;
         };
         let generation = self.statements.keep_unnamed(parse_rest, soil);
@@ -98,6 +101,11 @@ impl Upstream {
             at.insert(|out| frontend::put_parse(out, known.server_name(), rest));
             at.expect(Kind::Parse);
             return Ok(());
+        }
+        if self.statements.kept() > MAX_KEPT {
+            let error = "too many prepared statements: close those that are not used any more";
+            let error = ErrorResponse::fatal(SqlState::PROGRAM_LIMIT_EXCEEDED, error);
+            return Err(SessionError::Refused(error));
         }
         at.counts.parses += 1;
         let statements = at.pool.statements();
@@ -199,6 +207,9 @@ impl Upstream {
         head: Head<Frontend>,
         body: &[u8],
     ) -> Result<()> {
+        if body.len() < head.body_len() {
+            return Err(SessionError::ClientFraming(FramingError::Body));
+        }
         if let (Target::Statement, name) = target(body)? {
             match self.find(at, name) {
                 Found::Ours(statement) => {
@@ -232,6 +243,9 @@ impl Upstream {
         head: Head<Frontend>,
         body: &[u8],
     ) -> Result<()> {
+        if body.len() < head.body_len() {
+            return Err(SessionError::ClientFraming(FramingError::Body));
+        }
         if let (Target::Statement, name) = target(body)? {
             if name.is_empty() {
                 at.set_unnamed(Unnamed::None);
@@ -300,7 +314,14 @@ impl Upstream {
                     at.insert(|out| frontend::put_parse(out, b"", parse_rest));
                 }
             }
-            UnnamedRef::None => {
+            UnnamedRef::Lost { generation }
+                if at.server.replies.is_unnamed_certain()
+                    && at.server.unnamed
+                        == (Unnamed::Of {
+                            client: self.client,
+                            generation,
+                        }) => {} // here it is
+            UnnamedRef::Lost { .. } | UnnamedRef::None => {
                 // Another client's must not answer to this one's.
                 let nothing_there =
                     at.server.unnamed == Unnamed::None && at.server.replies.is_unnamed_certain();
@@ -408,6 +429,8 @@ fn too_long(len: usize) -> SessionError {
     ))
 }
 
+/// What one client may have us remember of its statements, in bytes.
+const MAX_KEPT: usize = 256 * 1024 * 1024;
 /// What no server can parse: it puts the transaction into the state that an error of the
 /// server's own would.
 const NONSENSE: &[u8] = b".\0\0\0";
