@@ -2,8 +2,8 @@
 
 use crate::pipeline::name_in_parse;
 use crate::script::backend::{
-    Failed, Idle, InTransaction, bind_complete, close_complete, columns, complete, error, no_data,
-    no_parameters, parse_complete, ready, row, stale_plan,
+    Failed, Idle, InTransaction, bind_complete, close_complete, columns, complete, error, fatal,
+    no_data, no_parameters, parse_complete, ready, row, stale_plan,
 };
 use crate::script::frontend::{
     bind, close_statement, describe_portal, describe_statement, execute, flush, parse, query, sync,
@@ -630,4 +630,70 @@ fn holds(stage: &Stage, server: &mut Server) -> Client {
     server.answers(query("begin"), [complete("BEGIN"), ready(InTransaction)]);
     holder.receives([complete("BEGIN"), ready(InTransaction)]);
     holder
+}
+
+#[test]
+fn a_large_unnamed_statement_waits_for_its_bind_between_exchanges() {
+    let stage = Stage::with_pool("size = 1");
+    let (mut client, mut server) = stage.pair();
+    let sql = format!("select '{}'", "x".repeat(100_000));
+    prepares_unnamed(&mut client, &mut server, &sql);
+    let messages = [bind("", ""), execute("", 0), sync()];
+    client.sends(messages.clone());
+    server.answers(
+        messages,
+        [bind_complete(), row("1"), complete("SELECT 1"), ready(Idle)],
+    );
+    client.receives([bind_complete(), row("1"), complete("SELECT 1"), ready(Idle)]);
+}
+
+#[test]
+fn an_unnamed_statement_too_long_to_be_remembered_is_bound_where_it_is() {
+    let stage = Stage::with_pool("size = 1");
+    let (mut client, mut server) = stage.pair();
+    let sql = format!("select '{}'", "x".repeat(6 * 1024 * 1024));
+    let messages = [parse("", &sql), bind("", ""), execute("", 0), sync()];
+    let sender = std::thread::spawn(move || {
+        client.sends(messages);
+        client
+    });
+    server.answers(
+        [parse("", &sql), bind("", ""), execute("", 0), sync()],
+        [
+            parse_complete(),
+            bind_complete(),
+            row("1"),
+            complete("SELECT 1"),
+            ready(Idle),
+        ],
+    );
+    let mut client = sender.join().expect("the client has sent its statement");
+    client.receives([
+        parse_complete(),
+        bind_complete(),
+        row("1"),
+        complete("SELECT 1"),
+        ready(Idle),
+    ]);
+}
+
+#[test]
+fn a_close_that_claims_to_be_longer_than_any_name_ends_its_client_and_costs_no_slot() {
+    for tag in [b'C', b'D'] {
+        let stage = Stage::with_pool("size = 1");
+        let (mut client, mut server) = stage.pair();
+        prepares(&mut client, &mut server, "s");
+        let mut bytes = vec![tag];
+        bytes.extend(1_000_000_i32.to_be_bytes());
+        bytes.extend(b"Ss\0");
+        bytes.resize(5_000, 0);
+        client.sends_bytes(&bytes);
+        client.receives(fatal("08P01", "malformed message body"));
+        let mut other = stage.client("bob");
+        other.sends(query("select 1"));
+        drop(server);
+        let mut server = stage.host.accepts();
+        server.answers(query("select 1"), [complete("SELECT 1"), ready(Idle)]);
+        other.receives([complete("SELECT 1"), ready(Idle)]);
+    }
 }
