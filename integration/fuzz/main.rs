@@ -1,8 +1,7 @@
 //! Throws broken bytes at everything that reads a peer's bytes, and looks for panics.
 //!
 //! Each target runs for `FUZZ_SECONDS` (2). `FUZZ_TARGET` names one of them; `FUZZ_SEED` and
-//! `FUZZ_ITERATION` repeat a finding. The parser of the console's commands joins as
-//! `parsers::command` as soon as `src/console/command.rs` is there.
+//! `FUZZ_ITERATION` repeat a finding.
 
 mod live;
 mod mutator;

@@ -3,6 +3,8 @@
 use pgwarden::auth::certificate::CertificateNames;
 use pgwarden::auth::scram::Verifier;
 use pgwarden::auth::userlist::Userlist;
+use pgwarden::console::Role;
+use pgwarden::console::command::Command;
 use pgwarden::wire::backend::Backend;
 use pgwarden::wire::error_response::{Fields, Severity};
 use pgwarden::wire::frontend::Frontend;
@@ -22,6 +24,7 @@ pub(crate) fn targets() -> Vec<Box<dyn Target>> {
         make("userlist", text_corpus, userlist),
         make("verifier", text_corpus, verifier),
         make("certificate", certificate_corpus, certificate),
+        make("console", command_corpus, command),
     ]
 }
 
@@ -74,6 +77,35 @@ fn error_fields(input: &[u8]) {
     let head = Head::<Backend>::parse(&bytes).expect("our own error is a message");
     assert_eq!(head.map(|head| head.message_len()), Some(bytes.len()));
     assert!(Fields::parse(&bytes[5..]).code.is_some());
+}
+
+fn command(input: &[u8]) {
+    let text = String::from_utf8_lossy(input);
+    match Command::parse(&text) {
+        // Whatever it is, its right is known: a viewer gets no further than SHOW.
+        Ok(command) => {
+            let admin = command.required_role() == Role::Admin;
+            assert_eq!(Role::Viewer.permits(&command).is_err(), admin);
+        }
+        Err(error) => assert!(!error.message.is_empty()),
+    }
+}
+
+fn command_corpus() -> Vec<Vec<u8>> {
+    [
+        "show pools",
+        "SHOW CLIENTS;",
+        "select 1",
+        "pause \"shop\"",
+        "kill_client 7",
+        "shutdown wait_for_clients",
+        "set pool_mode = 'session'",
+        "show time zone",
+        "deallocate prepare a",
+        "/* hello */ reload -- all",
+    ]
+    .map(|text| text.as_bytes().to_vec())
+    .into()
 }
 
 fn userlist(input: &[u8]) {
