@@ -5,6 +5,7 @@ use std::fmt;
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::{Digest, Sha256};
 use stringprep::tables;
+use unicode_normalization::UnicodeNormalization;
 use zeroize::{ZeroizeOnDrop, Zeroizing};
 
 /// What a client must know: ClientKey and ServerKey for one password, salt and iteration
@@ -104,8 +105,11 @@ fn prepare(password: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
     if mapped.is_empty() || mapped.contains(is_prohibited) || mixes_directions(&mapped) {
         return None;
     }
-    let prepared = stringprep::saslprep(&mapped).ok()?;
-    Some(Zeroizing::new(prepared.into_owned().into_bytes()))
+    // Not stringprep's own saslprep: it looks at the directions again after normalizing, which
+    // PostgreSQL does not.
+    let mut prepared = Zeroizing::new(String::with_capacity(mapped.len()));
+    prepared.extend(mapped.nfkc());
+    Some(Zeroizing::new(prepared.as_bytes().to_vec()))
 }
 
 /// RFC 4013 sections 2.3 and 2.5.

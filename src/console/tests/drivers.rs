@@ -136,16 +136,3 @@ async fn tokio_postgres_reads_tables_in_either_protocol() {
     };
     LocalSet::new().run_until(script).await;
 }
-
-/// For `psql -h 127.0.0.1 -p 6439 -U root pgwarden` and drivers of other languages:
-/// `cargo test --lib -- --ignored console_for_a_minute`.
-#[tokio::test]
-#[ignore = "serves other drivers, by hand"]
-async fn console_for_a_minute() {
-    let script = async {
-        let (_, server) = listen("127.0.0.1:6439").await;
-        tokio::time::sleep(Duration::from_secs(60)).await;
-        server.abort();
-    };
-    LocalSet::new().run_until(script).await;
-}

@@ -48,6 +48,11 @@ fn verifiers_that_postgresql_15_made_match_their_passwords_and_no_others() {
             "\u{627}\u{653}",
             "wCto3+w2blokajt1QXFbwA==$HWcVPm1Bqt5Epn2YtIsmtehbLWmHLIjQ9uhNGK8p+8s=:h8w0oadxbuZ416AibiVJUCZ+oSqiD7MYg0Mknx+s6H8=",
         ),
+        // Ends in a letter from right to left before normalization, in a point after it.
+        (
+            "\u{5d0}\u{fb1d}",
+            "CftgdMhBUkvG1IdAtfXzVQ==$qoRxGU184+CVdafO1hiI779rRdwGU7HaUQY7kvot+HM=:TRZmNljoNGLevLNBmstfwR3Uds2Ek+zHG5aXMVBBl9w=",
+        ),
     ];
     for (password, rest) in made {
         let text = format!("SCRAM-SHA-256$4096:{rest}");
