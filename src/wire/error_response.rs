@@ -44,6 +44,8 @@ pub struct ErrorResponse {
     pub detail: Option<String>,
     /// What to do about it.
     pub hint: Option<String>,
+    /// The function of PostgreSQL's source that would raise it: some drivers go by that.
+    pub routine: Option<&'static str>,
 }
 
 impl ErrorResponse {
@@ -65,6 +67,7 @@ impl ErrorResponse {
             message: message.into(),
             detail: None,
             hint: None,
+            routine: None,
         }
     }
 
@@ -79,6 +82,13 @@ impl ErrorResponse {
     #[must_use]
     pub fn with_detail(mut self, detail: impl Into<String>) -> Self {
         self.detail = Some(detail.into());
+        self
+    }
+
+    /// The same in the name of a function of PostgreSQL's source.
+    #[must_use]
+    pub fn with_routine(mut self, routine: &'static str) -> Self {
+        self.routine = Some(routine);
         self
     }
 
@@ -104,6 +114,9 @@ impl ErrorResponse {
             }
             if let Some(hint) = &self.hint {
                 field(b'H', hint);
+            }
+            if let Some(routine) = self.routine {
+                field(b'R', routine);
             }
             body.push(0);
         });

@@ -350,10 +350,11 @@ impl Upstream {
         if self.statements.has_changed(statement) {
             at.insert(|out| frontend::put_parse(out, b"", NONSENSE));
             at.set_unnamed(Unnamed::Unknown);
-            at.server.replies.refuse(ErrorResponse::error(
+            let error = ErrorResponse::error(
                 SqlState::FEATURE_NOT_SUPPORTED,
                 "cached plan must not change result type",
-            ));
+            );
+            at.server.replies.refuse(error.with_routine(STALE_PLAN));
             return true;
         }
         if statement.leaves_state() {
@@ -431,6 +432,8 @@ fn too_long(len: usize) -> SessionError {
 
 /// What one client may have us remember of its statements, in bytes.
 const MAX_KEPT: usize = 256 * 1024 * 1024;
+/// By this, in every language, drivers know that they have to prepare anew.
+const STALE_PLAN: &str = "RevalidateCachedQuery";
 /// What no server can parse: it puts the transaction into the state that an error of the
 /// server's own would.
 const NONSENSE: &[u8] = b".\0\0\0";
