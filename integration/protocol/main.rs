@@ -17,4 +17,5 @@ mod pipeline;
 mod prepared;
 mod startup;
 mod tls;
+mod unnamed;
 mod vanishing;

@@ -9,9 +9,9 @@ use crate::script::frontend::{
     bind, close_statement, describe_portal, describe_statement, execute, flush, parse, query, sync,
     terminate,
 };
-use crate::script::{Client, Message, Server, Stage};
+use crate::script::{Client, Server, Stage};
 
-const SQL: &str = "select 1";
+pub(crate) const SQL: &str = "select 1";
 
 #[test]
 fn a_parse_of_what_the_server_has_is_answered_without_it_in_front_of_a_sync() {
@@ -339,167 +339,6 @@ fn sql_deallocate_in_a_failed_transaction_takes_nothing() {
 }
 
 #[test]
-fn an_unnamed_statement_is_prepared_again_on_another_server() {
-    let stage = Stage::with_pool("size = 2");
-    let (mut client, mut first) = stage.pair();
-    prepares_unnamed(&mut client, &mut first, "select 7");
-    let _holder = holds(&stage, &mut first);
-    client.sends([bind("", ""), execute("", 0), sync()]);
-    let mut second = stage.host.accepts();
-    second.receives([parse("", "select 7"), bind("", ""), execute("", 0), sync()]);
-    second.sends([
-        parse_complete(),
-        bind_complete(),
-        row("7"),
-        complete("SELECT 1"),
-        ready(Idle),
-    ]);
-    client.receives([bind_complete(), row("7"), complete("SELECT 1"), ready(Idle)]);
-}
-
-#[test]
-fn the_unnamed_statement_of_another_client_is_never_used() {
-    let stage = Stage::with_pool("size = 1");
-    let (mut client, mut server) = stage.pair();
-    prepares_unnamed(&mut client, &mut server, "select 'alice'");
-    let mut other = stage.client("bob");
-    other.sends([bind("", ""), execute("", 0), sync()]);
-    server.receives([close_statement(""), bind("", ""), execute("", 0), sync()]);
-    server.sends([
-        close_complete(),
-        error("26000", "does not exist"),
-        ready(Idle),
-    ]);
-    other.receives([error("26000", "does not exist"), ready(Idle)]);
-    // Hers is still hers.
-    client.sends([bind("", ""), sync()]);
-    server.answers(
-        [parse("", "select 'alice'"), bind("", ""), sync()],
-        [parse_complete(), bind_complete(), ready(Idle)],
-    );
-    client.receives([bind_complete(), ready(Idle)]);
-}
-
-#[test]
-fn the_unnamed_statement_of_another_client_is_not_used_after_an_error_of_hers_either() {
-    let stage = Stage::with_pool("size = 1");
-    let (mut client, mut server) = stage.pair();
-    let messages = || {
-        [
-            parse("", "select 1/0"),
-            bind("", ""),
-            execute("", 0),
-            sync(),
-        ]
-    };
-    let replies = || {
-        [
-            parse_complete(),
-            bind_complete(),
-            error("22012", ""),
-            ready(Idle),
-        ]
-    };
-    client.sends(messages());
-    server.answers(messages(), replies());
-    client.receives(replies());
-    let mut other = stage.client("bob");
-    other.sends([bind("", ""), execute("", 0), sync()]);
-    server.receives([close_statement(""), bind("", ""), execute("", 0), sync()]);
-    server.sends([
-        close_complete(),
-        error("26000", "does not exist"),
-        ready(Idle),
-    ]);
-    other.receives([error("26000", "does not exist"), ready(Idle)]);
-}
-
-// PostgreSQL would still have the one before; which it was is not remembered here.
-#[test]
-fn a_skipped_unnamed_parse_is_never_run() {
-    let stage = Stage::with_pool("size = 1");
-    let (mut client, mut server) = stage.pair();
-    prepares_unnamed(&mut client, &mut server, "select 'old'");
-    let messages = || [bind("", "none"), parse("", "select 'new'"), sync()];
-    client.sends(messages());
-    server.answers(messages(), [error("26000", ""), ready(Idle)]);
-    client.receives([error("26000", ""), ready(Idle)]);
-    client.sends([bind("", ""), execute("", 0), sync()]);
-    server.receives([close_statement(""), bind("", ""), execute("", 0), sync()]);
-    server.sends([close_complete(), error("26000", ""), ready(Idle)]);
-    client.receives([error("26000", ""), ready(Idle)]);
-}
-
-#[test]
-fn an_unnamed_statement_survives_a_failure_to_bind_it() {
-    let stage = Stage::with_pool("size = 1");
-    let (mut client, mut server) = stage.pair();
-    prepares_unnamed(&mut client, &mut server, "select 7");
-    client.sends([bind("", ""), sync()]);
-    server.answers([bind("", ""), sync()], [error("22P02", ""), ready(Idle)]);
-    client.receives([error("22P02", ""), ready(Idle)]);
-    client.sends([bind("", ""), sync()]);
-    server.answers(
-        [parse("", "select 7"), bind("", ""), sync()],
-        [parse_complete(), bind_complete(), ready(Idle)],
-    );
-    client.receives([bind_complete(), ready(Idle)]);
-}
-
-#[test]
-fn a_query_of_the_poolers_own_takes_the_unnamed_statement_from_the_server() {
-    let stage = Stage::with_pool(
-        "size = 1\nserver_check_query = \"SELECT 'check'\"\nserver_check_delay = \"0s\"",
-    );
-    let (mut client, mut server) = stage.pair();
-    client.sends([parse("", "select 7"), sync()]);
-    server.answers(query("SELECT 'check'"), [complete("SELECT 1"), ready(Idle)]);
-    server.answers(
-        [parse("", "select 7"), sync()],
-        [parse_complete(), ready(Idle)],
-    );
-    client.receives([parse_complete(), ready(Idle)]);
-    client.sends([bind("", ""), sync()]);
-    server.answers(query("SELECT 'check'"), [complete("SELECT 1"), ready(Idle)]);
-    server.answers(
-        [parse("", "select 7"), bind("", ""), sync()],
-        [parse_complete(), bind_complete(), ready(Idle)],
-    );
-    client.receives([bind_complete(), ready(Idle)]);
-}
-
-#[test]
-fn a_simple_query_takes_the_unnamed_statement() {
-    let stage = Stage::with_pool("size = 1");
-    let (mut client, mut server) = stage.pair();
-    prepares_unnamed(&mut client, &mut server, "select 7");
-    client.sends(query("select 1"));
-    server.answers(query("select 1"), [complete("SELECT 1"), ready(Idle)]);
-    client.receives([complete("SELECT 1"), ready(Idle)]);
-    client.sends([bind("", ""), sync()]);
-    server.answers([bind("", ""), sync()], [error("26000", ""), ready(Idle)]);
-    client.receives([error("26000", ""), ready(Idle)]);
-}
-
-#[test]
-fn prepare_unnamed_keeps_unnamed_statements_on_the_server() {
-    let stage = Stage::with_pool("size = 1\nprepare_unnamed = true");
-    let (mut client, mut server) = stage.pair();
-    client.sends([parse("", SQL), bind("", ""), sync()]);
-    let name = name_in_parse(&server.next("a Parse"));
-    assert!(!name.is_empty());
-    server.answers(
-        [bind("", &name), sync()],
-        [parse_complete(), bind_complete(), ready(Idle)],
-    );
-    client.receives([parse_complete(), bind_complete(), ready(Idle)]);
-    let mut other = stage.client("bob");
-    other.sends([parse("", SQL), bind("", ""), sync()]);
-    server.answers([bind("", &name), sync()], [bind_complete(), ready(Idle)]);
-    other.receives([parse_complete(), bind_complete(), ready(Idle)]);
-}
-
-#[test]
 fn a_plan_whose_result_type_has_changed_heals_by_itself() {
     let stage = Stage::with_pool("size = 1");
     let (mut client, mut server) = stage.pair();
@@ -595,6 +434,27 @@ fn another_text_is_another_statement_even_under_the_same_name() {
     client.receives([bind_complete(), ready(Idle)]);
 }
 
+#[test]
+fn a_close_that_claims_to_be_longer_than_any_name_ends_its_client_and_costs_no_slot() {
+    for tag in [b'C', b'D'] {
+        let stage = Stage::with_pool("size = 1");
+        let (mut client, mut server) = stage.pair();
+        prepares(&mut client, &mut server, "s");
+        let mut bytes = vec![tag];
+        bytes.extend(1_000_000_i32.to_be_bytes());
+        bytes.extend(b"Ss\0");
+        bytes.resize(5_000, 0);
+        client.sends_bytes(&bytes);
+        client.receives(fatal("08P01", "malformed message body"));
+        let mut other = stage.client("bob");
+        other.sends(query("select 1"));
+        drop(server);
+        let mut server = stage.host.accepts();
+        server.answers(query("select 1"), [complete("SELECT 1"), ready(Idle)]);
+        other.receives([complete("SELECT 1"), ready(Idle)]);
+    }
+}
+
 /// A client that has prepared and described `SQL`, and the server it did that on.
 fn described(stage: &Stage) -> (Client, Server, String) {
     let (mut client, mut server) = stage.pair();
@@ -617,84 +477,11 @@ fn prepares(client: &mut Client, server: &mut Server, name: &str) -> String {
     on_server
 }
 
-fn prepares_unnamed(client: &mut Client, server: &mut Server, sql: &str) {
-    let messages: [Message; 2] = [parse("", sql), sync()];
-    client.sends(messages.clone());
-    server.answers(messages, [parse_complete(), ready(Idle)]);
-    client.receives([parse_complete(), ready(Idle)]);
-}
-
 /// Another client that begins a transaction on this server.
-fn holds(stage: &Stage, server: &mut Server) -> Client {
+pub(crate) fn holds(stage: &Stage, server: &mut Server) -> Client {
     let mut holder = stage.client("holder");
     holder.sends(query("begin"));
     server.answers(query("begin"), [complete("BEGIN"), ready(InTransaction)]);
     holder.receives([complete("BEGIN"), ready(InTransaction)]);
     holder
-}
-
-#[test]
-fn a_large_unnamed_statement_waits_for_its_bind_between_exchanges() {
-    let stage = Stage::with_pool("size = 1");
-    let (mut client, mut server) = stage.pair();
-    let sql = format!("select '{}'", "x".repeat(100_000));
-    prepares_unnamed(&mut client, &mut server, &sql);
-    let messages = [bind("", ""), execute("", 0), sync()];
-    client.sends(messages.clone());
-    server.answers(
-        messages,
-        [bind_complete(), row("1"), complete("SELECT 1"), ready(Idle)],
-    );
-    client.receives([bind_complete(), row("1"), complete("SELECT 1"), ready(Idle)]);
-}
-
-#[test]
-fn an_unnamed_statement_too_long_to_be_remembered_is_bound_where_it_is() {
-    let stage = Stage::with_pool("size = 1");
-    let (mut client, mut server) = stage.pair();
-    let sql = format!("select '{}'", "x".repeat(6 * 1024 * 1024));
-    let messages = [parse("", &sql), bind("", ""), execute("", 0), sync()];
-    let sender = std::thread::spawn(move || {
-        client.sends(messages);
-        client
-    });
-    server.answers(
-        [parse("", &sql), bind("", ""), execute("", 0), sync()],
-        [
-            parse_complete(),
-            bind_complete(),
-            row("1"),
-            complete("SELECT 1"),
-            ready(Idle),
-        ],
-    );
-    let mut client = sender.join().expect("the client has sent its statement");
-    client.receives([
-        parse_complete(),
-        bind_complete(),
-        row("1"),
-        complete("SELECT 1"),
-        ready(Idle),
-    ]);
-}
-
-#[test]
-fn a_close_that_claims_to_be_longer_than_any_name_ends_its_client_and_costs_no_slot() {
-    for tag in [b'C', b'D'] {
-        let stage = Stage::with_pool("size = 1");
-        let (mut client, mut server) = stage.pair();
-        prepares(&mut client, &mut server, "s");
-        let mut bytes = vec![tag];
-        bytes.extend(1_000_000_i32.to_be_bytes());
-        bytes.extend(b"Ss\0");
-        bytes.resize(5_000, 0);
-        client.sends_bytes(&bytes);
-        client.receives(fatal("08P01", "malformed message body"));
-        let mut other = stage.client("bob");
-        other.sends(query("select 1"));
-        drop(server);
-        let mut server = stage.host.accepts();
-        server.answers(query("select 1"), [complete("SELECT 1"), ready(Idle)]);
-        other.receives([complete("SELECT 1"), ready(Idle)]);
-    }
 }
