@@ -12,6 +12,7 @@ pub mod names;
 pub mod password;
 pub mod scram;
 pub mod secret;
+pub mod token;
 pub mod userlist;
 
 pub use certificate::CertificateNames;

@@ -1,3 +1,20 @@
-//! What an identity may do. So far: which databases it may ask for, which is all of them.
+//! What an identity may do: which role it gets, and what that role may run.
+//!
+//! Pure functions over immutable values; no I/O, no clock. A text becomes a
+//! [`classification`], a classification and a role's rules become a [`verdict`].
 
 pub mod admission;
+pub mod catalog;
+pub mod classification;
+pub mod condition;
+pub mod functions;
+pub mod grant;
+pub mod judge;
+pub mod kind;
+pub mod limits;
+pub mod pattern;
+pub mod role;
+pub mod rule;
+pub mod sql;
+pub mod verdict;
+pub mod window;

@@ -1,5 +1,6 @@
 //! One client, from its first byte to its last. Knows no file, no signal and no listener.
 
+pub mod audit;
 pub mod context;
 mod downstream;
 mod edit;

@@ -1,10 +1,13 @@
 //! A user name and the evidence it was accepted on.
 
+use std::sync::Arc;
+
 use super::certificate::CertificateNames;
 use super::method::Method;
 use super::names::UserName;
 use super::password::PasswordProof;
 use super::scram::server::Proven;
+use super::token::Token;
 
 /// Who a client is. Each constructor but one asks for the evidence; that one is
 /// [`Identity::trusted`] and named so.
@@ -15,28 +18,26 @@ use super::scram::server::Proven;
 pub struct Identity {
     user: UserName,
     method: Method,
+    /// The name itself is proved, not only claimed beside a certificate.
+    proved: bool,
+    certificate: Option<Arc<CertificateNames>>,
+    token: Option<Arc<Token>>,
 }
 
 impl Identity {
     /// The user is believed without any proof.
     pub fn trusted(user: UserName) -> Self {
-        Self {
-            user,
-            method: Method::Trust,
-        }
+        Self::proved(user, Method::Trust)
     }
 
     /// The client proved by SCRAM that it knows the password.
     pub fn by_scram(user: UserName, _proven: &Proven) -> Self {
-        Self {
-            user,
-            method: Method::ScramSha256,
-        }
+        Self::proved(user, Method::ScramSha256)
     }
 
     /// The client sent the password, or an MD5 answer made from it; `method` says which.
     pub fn by_password(user: UserName, method: Method, _proof: PasswordProof) -> Self {
-        Self { user, method }
+        Self::proved(user, method)
     }
 
     /// The certificate's common name, or one of its DNS names, is the user's name, letter by
@@ -45,12 +46,58 @@ impl Identity {
     /// The names count only if TLS has verified the chain of this very certificate.
     pub fn by_certificate(user: UserName, names: &CertificateNames) -> Option<Self> {
         let named = |name: &String| !name.is_empty() && name == user.as_str();
-        (names.common_name.as_ref().is_some_and(named) || names.dns.iter().any(named)).then_some(
-            Self {
-                user,
-                method: Method::Cert,
-            },
-        )
+        (names.common_name.as_ref().is_some_and(named) || names.dns.iter().any(named))
+            .then(|| Self::proved(user, Method::Cert))
+    }
+
+    /// The client has a certificate that TLS has verified. Its user name is a mere claim: only
+    /// a grant for the certificate may let it in.
+    pub fn beside_certificate(user: UserName, names: Arc<CertificateNames>) -> Self {
+        Self {
+            proved: false,
+            ..Self::proved(user, Method::Cert).with_certificate(names)
+        }
+    }
+
+    /// An identity provider's token says who it is.
+    pub fn by_token(user: UserName, token: Arc<Token>) -> Self {
+        Self {
+            token: Some(token),
+            ..Self::proved(user, Method::OAuth)
+        }
+    }
+
+    /// The same with the names of the certificate that the client has shown besides, and that
+    /// TLS has verified.
+    #[must_use]
+    pub fn with_certificate(mut self, names: Arc<CertificateNames>) -> Self {
+        self.certificate = Some(names);
+        self
+    }
+
+    fn proved(user: UserName, method: Method) -> Self {
+        Self {
+            user,
+            method,
+            proved: true,
+            certificate: None,
+            token: None,
+        }
+    }
+
+    /// Whether the name itself is proved.
+    pub fn is_proved(&self) -> bool {
+        self.proved
+    }
+
+    /// The names of the client's verified certificate.
+    pub fn certificate(&self) -> Option<&CertificateNames> {
+        self.certificate.as_deref()
+    }
+
+    /// The client's verified token.
+    pub fn token(&self) -> Option<&Token> {
+        self.token.as_deref()
     }
 
     /// The user's name.

@@ -11,6 +11,8 @@ pub enum Method {
     Cert,
     /// An MD5 answer to a random salt.
     Md5,
+    /// A token of an identity provider, by OAUTHBEARER or in the place of a password.
+    OAuth,
     /// The password in clear text.
     Password,
     /// SCRAM-SHA-256, with channel binding where TLS allows it.
@@ -21,7 +23,7 @@ pub enum Method {
 
 /// A text that names no [`Method`].
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("expected one of cert, md5, password, plain, scram-sha-256, trust")]
+#[error("expected one of cert, md5, oauth, password, plain, scram-sha-256, trust")]
 pub struct UnknownMethod;
 
 impl Method {
@@ -30,6 +32,7 @@ impl Method {
         match self {
             Self::Cert => "cert",
             Self::Md5 => "md5",
+            Self::OAuth => "oauth",
             Self::Password => "password",
             Self::ScramSha256 => "scram-sha-256",
             Self::Trust => "trust",
@@ -44,6 +47,7 @@ impl FromStr for Method {
         match text {
             "cert" => Ok(Self::Cert),
             "md5" => Ok(Self::Md5),
+            "oauth" => Ok(Self::OAuth),
             "password" | "plain" => Ok(Self::Password),
             "scram-sha-256" => Ok(Self::ScramSha256),
             "trust" => Ok(Self::Trust),
@@ -67,6 +71,7 @@ mod tests {
         let all = [
             Method::Cert,
             Method::Md5,
+            Method::OAuth,
             Method::Password,
             Method::ScramSha256,
             Method::Trust,

@@ -83,6 +83,7 @@ fn session(root: &Table<'_>) -> SessionSettings {
         tls: tls.side,
         login_timeout: auth.or("login_timeout", &OrOff(Span), default.login_timeout),
         idle_timeout: clients.or("idle_timeout", &OrOff(Span), default.idle_timeout),
+        policy: Arc::default(),
         max_clients: clients.or("max", &Count(1..=MOST_CLIENTS), default.max_clients),
         ignore_startup_parameters: ignored.into_iter().collect(),
     }
@@ -115,7 +116,7 @@ fn users(auth: &Table<'_>, method: Method) -> Userlist {
 fn needs_secrets(method: Method) -> bool {
     match method {
         Method::Md5 | Method::Password | Method::ScramSha256 => true,
-        Method::Cert | Method::Trust => false,
+        Method::Cert | Method::OAuth | Method::Trust => false,
     }
 }
 

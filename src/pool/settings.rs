@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use crate::auth::names::{DatabaseName, UserName};
 use crate::auth::secret::Secret;
+use crate::policy::role::RoleName;
 use crate::wire::tls::ServerSide;
 
 /// When a server goes back to its pool.
@@ -193,4 +194,15 @@ pub struct PoolsSettings {
     pub databases: BTreeMap<DatabaseName, Arc<DatabaseSettings>>,
     /// Most servers a server user may have, of all databases together.
     pub max_user_connections: BTreeMap<UserName, usize>,
+    /// The servers of roles that have settings of their own.
+    pub roles: BTreeMap<RoleName, RoleServers>,
+}
+
+/// A role's servers, where they differ from those of the database.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct RoleServers {
+    /// The user for all clients of the role; `None`: as the database says.
+    pub server: Option<ServerCredentials>,
+    /// The pool for each database.
+    pub pools: BTreeMap<DatabaseName, PoolSettings>,
 }

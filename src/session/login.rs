@@ -123,6 +123,7 @@ impl Conversation<'_> {
         }
         match (self.settings.method, secret.map(AsRef::as_ref)) {
             (Method::Cert, _) => Ok((self.certificate()?, None)),
+            (Method::OAuth, _) => Err(self.failed("OAuth authentication failed")),
             (Method::Trust, _) => Ok((self.trust(secret)?, None)),
             (Method::Password, _) => Ok((self.password(secret).await?, None)),
             // As in PostgreSQL, md5 means SCRAM for who has a SCRAM secret.

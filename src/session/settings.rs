@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crate::auth::method::Method;
 use crate::auth::userlist::Userlist;
+use crate::policy::admission::Policy;
 use crate::wire::tls::ClientSide;
 
 /// How clients prove who they are, and what bounds them.
@@ -25,6 +26,8 @@ pub struct SessionSettings {
     pub idle_timeout: Option<Duration>,
     /// Most clients of the whole process; the console is exempt.
     pub max_clients: usize,
+    /// Roles and grants.
+    pub policy: Arc<Policy>,
     /// Start-up parameters that are dropped instead of applied.
     pub ignore_startup_parameters: BTreeSet<String>,
 }
@@ -39,6 +42,7 @@ impl Default for SessionSettings {
             login_timeout: Some(Duration::from_secs(60)),
             idle_timeout: None,
             max_clients: 10_000,
+            policy: Arc::default(),
             ignore_startup_parameters: BTreeSet::new(),
         }
     }

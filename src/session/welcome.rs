@@ -3,7 +3,8 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
-use crate::policy::admission::admit;
+use crate::policy::admission::NotAdmitted;
+use crate::policy::grant::Origin;
 use crate::pool::Pool;
 use crate::pool::pools::{ClientPlace, NoPlace};
 use crate::pool::tracked::Values;
@@ -61,7 +62,17 @@ impl Proved {
                 "physical"
             });
         }
-        let admission = admit(self.identity.clone(), self.database.clone());
+        let admission = settings
+            .policy
+            .admit(
+                self.identity.clone(),
+                Origin::default(),
+                self.database.clone(),
+                std::time::SystemTime::now(),
+            )
+            .map_err(|NotAdmitted| {
+                SessionError::Refused(ErrorResponse::fatal(SqlState::INVALID_AUTHORIZATION, "no"))
+            })?;
         let no_database = |_| {
             let text = format!("database \"{}\" does not exist", self.database);
             SessionError::Refused(ErrorResponse::fatal(SqlState::INVALID_CATALOG_NAME, text))

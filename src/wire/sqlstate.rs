@@ -16,6 +16,8 @@ impl SqlState {
     pub const FEATURE_NOT_SUPPORTED: Self = Self(*b"0A000");
     /// `25001`
     pub const ACTIVE_SQL_TRANSACTION: Self = Self(*b"25001");
+    /// `25006`
+    pub const READ_ONLY_SQL_TRANSACTION: Self = Self(*b"25006");
     /// `25P02`
     pub const IN_FAILED_TRANSACTION: Self = Self(*b"25P02");
     /// `26000`
@@ -40,6 +42,8 @@ impl SqlState {
     pub const DUPLICATE_PREPARED_STATEMENT: Self = Self(*b"42P05");
     /// `53300`
     pub const TOO_MANY_CONNECTIONS: Self = Self(*b"53300");
+    /// `53400`
+    pub const CONFIGURATION_LIMIT_EXCEEDED: Self = Self(*b"53400");
     /// `54000`
     pub const PROGRAM_LIMIT_EXCEEDED: Self = Self(*b"54000");
     /// `55000`

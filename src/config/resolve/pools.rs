@@ -34,6 +34,7 @@ pub(super) fn pools(root: &Table<'_>) -> PoolsSettings {
             .map(|table| database(table, &common))
             .map(|database| (database.name.clone(), Arc::new(database)))
             .collect(),
+        roles: BTreeMap::new(),
         max_user_connections: root.named("users").iter().filter_map(user).collect(),
     }
 }

@@ -7,7 +7,8 @@ use std::time::{Duration, SystemTime};
 use super::{Answer, ClientRow, Control, SettingRow, ShutdownMode, UserRow};
 use crate::auth::identity::Identity;
 use crate::auth::names::{DatabaseName, UserName};
-use crate::policy::admission::admit;
+use crate::policy::admission::Policy;
+use crate::policy::grant::Origin;
 use crate::pool::settings::{
     DatabaseSettings, PoolSettings, PoolsSettings, ServerAddress, ServerCredentials, ServerTls,
 };
@@ -53,7 +54,10 @@ impl FakeControl {
     /// The pool that a user of a database gets.
     pub(crate) fn pool(&self, database: &str, user: &str) -> Arc<Pool> {
         let identity = Identity::trusted(UserName::new(user));
-        let admission = admit(identity, DatabaseName::new(database));
+        let database = DatabaseName::new(database);
+        let now = std::time::SystemTime::UNIX_EPOCH;
+        let admission = Policy::default().admit(identity, Origin::default(), database, now);
+        let admission = admission.unwrap();
         self.pools.pool_for(&admission, None, None).unwrap()
     }
 
