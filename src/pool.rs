@@ -5,6 +5,7 @@ pub mod credentials;
 pub mod error;
 pub mod lease;
 pub mod manager;
+mod needs;
 #[expect(
     clippy::module_inception,
     reason = "the layer is named after its main type"

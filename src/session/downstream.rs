@@ -196,7 +196,9 @@ impl Downstream {
             // Somebody has deallocated or prepared out of sight what we have a record of.
             server.soil = server.soil.max(Soil::Statements);
         }
-        let action = server.replies.failed(&mut self.skipped);
+        // In a failed transaction PostgreSQL says so, whatever it is asked.
+        let as_it_is = fields.is_fatal() || fields.code == Some(SqlState::IN_FAILED_TRANSACTION);
+        let action = server.replies.failed(&mut self.skipped, as_it_is);
         // Backwards: what came later is undone first.
         for note in self.skipped.drain(..).rev() {
             server.undo(&note);

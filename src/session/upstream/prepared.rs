@@ -348,13 +348,15 @@ impl Upstream {
     /// drivers prepare anew.
     fn ensure(&mut self, at: &mut Passage<'_, '_>, statement: &Arc<Statement>) -> bool {
         if self.statements.has_changed(statement) {
-            at.insert(|out| frontend::put_parse(out, b"", NONSENSE));
+            at.insert(|out| frontend::put_refused_parse(out, b""));
             at.set_unnamed(Unnamed::Unknown);
             let error = ErrorResponse::error(
                 SqlState::FEATURE_NOT_SUPPORTED,
                 "cached plan must not change result type",
             );
-            at.server.replies.refuse(error.with_routine(STALE_PLAN));
+            at.server
+                .replies
+                .refuse(Kind::Parse, error.with_routine(STALE_PLAN));
             return true;
         }
         if statement.leaves_state() {
@@ -434,6 +436,3 @@ fn too_long(len: usize) -> SessionError {
 const MAX_KEPT: usize = 256 * 1024 * 1024;
 /// By this, in every language, drivers know that they have to prepare anew.
 const STALE_PLAN: &str = "RevalidateCachedQuery";
-/// What no server can parse: it puts the transaction into the state that an error of the
-/// server's own would.
-const NONSENSE: &[u8] = b".\0\0\0";
