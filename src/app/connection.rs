@@ -106,11 +106,17 @@ async fn steps(
         }
         Hello::Startup(greeted) => greeted,
     };
-    let proved = greeted.authenticate(cx, &settings, client, refused).await?;
+    let mut proved = greeted.authenticate(cx, &settings, client, refused).await?;
     if is_console(proved.database.as_str()) {
+        if !proved.identity.is_proved() {
+            *refused = proved.into_stream().await;
+            return Err(SessionError::Refused(Role::refusal()));
+        }
+        proved.accept();
         return Ok(Entered::Console(Box::new(proved)));
     }
     if place.process.is_closing() {
+        proved.accept();
         *refused = proved.into_stream().await;
         return Err(SessionError::Refused(ErrorResponse::fatal(
             SqlState::CANNOT_CONNECT_NOW,

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::watch;
@@ -14,7 +14,10 @@ use crate::console::control::{
     Answer, ClientRow, Control, SettingRow, ShutdownMode, UserRow, database_removed,
 };
 use crate::pool::Pools;
+use crate::session::audit::{Auditor, NoAudit};
+use crate::session::denials::Denials;
 use crate::session::stats::LoginStats;
+use crate::session::usage::Usages;
 use crate::telemetry::logs::LogLevel;
 
 /// What every part of the process may need of the others.
@@ -22,10 +25,14 @@ use crate::telemetry::logs::LogLevel;
 pub(super) struct Process {
     pub(super) pools: Arc<Pools>,
     pub(super) logins: Arc<LoginStats>,
+    pub(super) audit: Arc<dyn Auditor>,
+    pub(super) denials: Arc<Denials>,
+    pub(super) usages: Arc<Usages>,
     pub(super) workers: Workers,
     /// The way to shut down, once somebody has asked for it.
     shutdown: watch::Sender<Option<ShutdownMode>>,
     closing: AtomicU8,
+    reloads: AtomicU64,
     file: PathBuf,
     settings: Mutex<Settings>,
     log: LogLevel,
@@ -42,9 +49,13 @@ impl Process {
         Self {
             pools,
             logins: Arc::default(),
+            audit: Arc::new(NoAudit),
+            denials: Arc::default(),
+            usages: Arc::default(),
             workers,
             shutdown: watch::Sender::new(None),
             closing: AtomicU8::new(0),
+            reloads: AtomicU64::new(0),
             file,
             settings: Mutex::new(settings),
             log,
@@ -76,7 +87,9 @@ impl Process {
     /// Loads the file anew, whole or not at all.
     pub(super) fn reload_now(&self) -> Result<(), Vec<String>> {
         match Settings::load(&self.file) {
-            Ok(settings) => {
+            Ok(mut settings) => {
+                Arc::make_mut(&mut settings.session.policy).generation =
+                    self.reloads.fetch_add(1, Ordering::Relaxed) + 1;
                 if let Err(error) = self.log.reload(&settings.telemetry) {
                     error!(%error, "log level not changed");
                 }

@@ -48,7 +48,7 @@ async fn obey(place: Rc<Place>, number: usize, mut orders: UnboundedReceiver<Ord
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             let now = tick.tick().await;
-            watched.session.roster.expire(now.into_std());
+            watched.session.tick(now.into_std());
         }
     });
     while let Some(order) = orders.recv().await {

@@ -15,6 +15,8 @@ pub(super) struct Needs {
     role: Option<RoleName>,
     /// It may only read.
     read_only: bool,
+    /// Its statements are judged: it must read texts as the judge does.
+    judged: bool,
     /// The role knows tables by their names in this search_path.
     search_path: Option<String>,
     /// A replication connection serves one client and no other.
@@ -28,6 +30,7 @@ impl Needs {
         Self {
             role: granted.then(|| role.name.clone()),
             read_only: admission.is_read_only(now),
+            judged: admission.is_judged() && replication.is_none(),
             search_path: role
                 .has_table_rules()
                 .then(|| quoted_list(&role.search_path)),
@@ -58,6 +61,11 @@ impl Needs {
         if self.read_only {
             // In the packet and not by SET, which a RESET would undo.
             set(parameters, "default_transaction_read_only", "on");
+        }
+        if self.judged {
+            set(parameters, "client_encoding", "UTF8");
+            set(parameters, "standard_conforming_strings", "on");
+            set(parameters, "backslash_quote", "safe_encoding");
         }
         if let Some(path) = &self.search_path {
             set(parameters, "search_path", path);

@@ -70,14 +70,14 @@ impl Upstream {
         let Some(parse_rest) = parse_rest else {
             let generation = self.statements.skip_unnamed();
             at.set_unnamed(Unnamed::Of {
-                client: self.client,
+                client: self.client.id,
                 generation,
             });
             return;
         };
         let generation = self.statements.keep_unnamed(parse_rest, soil);
         at.set_unnamed(Unnamed::Of {
-            client: self.client,
+            client: self.client.id,
             generation,
         });
     }
@@ -198,6 +198,7 @@ impl Upstream {
         });
         at.expect(Kind::Bind);
         self.passing = rest_len;
+        self.dropping = false;
         Ok(())
     }
 
@@ -299,7 +300,7 @@ impl Upstream {
             } => {
                 at.soil(soil);
                 let mine = Unnamed::Of {
-                    client: self.client,
+                    client: self.client.id,
                     generation,
                 };
                 let replies = &mut at.server.replies;
@@ -318,7 +319,7 @@ impl Upstream {
                 if at.server.replies.is_unnamed_certain()
                     && at.server.unnamed
                         == (Unnamed::Of {
-                            client: self.client,
+                            client: self.client.id,
                             generation,
                         }) => {} // here it is
             UnnamedRef::Lost { .. } | UnnamedRef::None => {
