@@ -153,6 +153,12 @@ async fn run(mut session: Box<Session>, place: &Place, client: &Client) {
     if let Some(error) = &last {
         place.session.logins.error(error.code);
     }
+    let reason = match &ended {
+        Ok(Farewell::ClientLeft) => "the client left".to_owned(),
+        Ok(Farewell::Drained) => "the pooler is shutting down".to_owned(),
+        Err(error) => error.to_string(),
+    };
+    place.session.note_end(client, &reason, last.as_ref());
     // The client may not read any more; it has had its chance then.
     let _ = tokio::time::timeout(LAST_WORDS, session.finish(last.as_ref())).await;
 }

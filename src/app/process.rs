@@ -13,6 +13,7 @@ use crate::config::settings::Settings;
 use crate::console::control::{
     Answer, ClientRow, Control, SettingRow, ShutdownMode, UserRow, database_removed,
 };
+use crate::policy::admission::Policy;
 use crate::pool::Pools;
 use crate::session::audit::{Auditor, NoAudit};
 use crate::session::denials::Denials;
@@ -120,6 +121,19 @@ impl Control for Process {
 
     fn logins(&self) -> &Arc<LoginStats> {
         &self.logins
+    }
+
+    fn policy(&self) -> Arc<Policy> {
+        let settings = self.settings.lock().unwrap_or_else(PoisonError::into_inner);
+        settings.session.policy.clone()
+    }
+
+    fn denials(&self) -> &Denials {
+        &self.denials
+    }
+
+    fn usages(&self) -> &Usages {
+        &self.usages
     }
 
     fn clients(&self) -> Answer<'_, Vec<ClientRow>> {

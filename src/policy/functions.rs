@@ -22,7 +22,30 @@ pub enum Class {
     Write,
 }
 
+impl fmt::Display for Class {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Admin => "admin",
+            Self::LargeObject => "large_object",
+            Self::RunsSql => "runs_sql",
+            Self::ServerFile => "server_file",
+            Self::Signal => "signal",
+            Self::Write => "write",
+        })
+    }
+}
+
 impl Class {
+    /// Every class.
+    pub const ALL: [Self; 6] = [
+        Self::Admin,
+        Self::LargeObject,
+        Self::RunsSql,
+        Self::ServerFile,
+        Self::Signal,
+        Self::Write,
+    ];
+
     /// Whether who may only read may not call it.
     pub fn is_denied_to_readers(self) -> bool {
         true

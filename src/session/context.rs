@@ -11,6 +11,7 @@ use crate::auth::scram::Verifier;
 use crate::auth::secret::Secret;
 use crate::policy::admission::Admission;
 use crate::pool::Pools;
+use crate::session::audit::{Event, EventKind};
 use crate::session::bench::Bench;
 use crate::session::roster::{Client, Roster};
 use crate::session::settings::SessionSettings;
@@ -98,6 +99,19 @@ impl Context {
         for client in self.roster.select(ended) {
             self.readmit(&client, now);
         }
+    }
+
+    /// Writes down that a session has ended.
+    pub fn note_end(&self, client: &Client, reason: &str, told: Option<&ErrorResponse>) {
+        let who = client.who.borrow().clone();
+        let event = Event {
+            reason,
+            duration: client.connected.elapsed().ok(),
+            sqlstate: told.map(|error| error.code),
+            ..Event::new(EventKind::SessionEnd, &who, self.bench.policy().generation)
+        };
+        // It has ended whether or not that can be written down.
+        let _ = self.bench.audit.record(&event);
     }
 
     /// Asks once more what a client is admitted as.
