@@ -85,8 +85,9 @@ fn is_denied(role: &Role, texts: &[Classified]) -> bool {
         observe: false,
         at: Circumstances {
             now: SystemTime::UNIX_EPOCH,
+            user: "",
             address: Some(IpAddr::from([127, 0, 0, 1])),
-            application_name: "",
+            database: "",
         },
     };
     texts.iter().any(|text| matches!(judge.verdict(text), Verdict::Deny(_)))
