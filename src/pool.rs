@@ -12,6 +12,7 @@ mod needs;
 )]
 pub mod pool;
 pub mod pools;
+pub mod privileges;
 pub mod replies;
 pub mod server;
 pub mod settings;

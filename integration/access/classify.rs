@@ -39,13 +39,28 @@ fn the_corpus_has_neither_holes_nor_outages() {
             continue;
         }
         judged += 1;
-        let classified: Vec<Classified> =
-            row.texts.iter().map(|text| classify(text).map(Arc::new)).collect();
+        let classified: Vec<Classified> = row
+            .texts
+            .iter()
+            .map(|text| classify(text).map(Arc::new))
+            .collect();
         if !server_alone(&row) {
-            compare(&row, "read-only", row.read_only, is_denied(&read_only, &classified), &mut wrong);
+            compare(
+                &row,
+                "read-only",
+                row.read_only,
+                is_denied(&read_only, &classified),
+                &mut wrong,
+            );
         }
         if !row.note.contains("[choice:noddl]") {
-            compare(&row, "no ddl", row.no_ddl, is_denied(&no_ddl, &classified), &mut wrong);
+            compare(
+                &row,
+                "no ddl",
+                row.no_ddl,
+                is_denied(&no_ddl, &classified),
+                &mut wrong,
+            );
         }
     }
     assert!(judged > 300, "only {judged} rows");
@@ -62,7 +77,8 @@ fn every_row_has_its_own_number() {
 
 /// A function of the user's that writes: only the server knows what is in it.
 fn server_alone(row: &Row<'_>) -> bool {
-    row.note.contains("the proxy cannot see it, the server denies")
+    row.note
+        .contains("the proxy cannot see it, the server denies")
 }
 
 fn compare(row: &Row<'_>, policy: &str, expected: &str, denied: bool, wrong: &mut Vec<String>) {
@@ -90,7 +106,9 @@ fn is_denied(role: &Role, texts: &[Classified]) -> bool {
             database: "",
         },
     };
-    texts.iter().any(|text| matches!(judge.verdict(text), Verdict::Deny(_)))
+    texts
+        .iter()
+        .any(|text| matches!(judge.verdict(text), Verdict::Deny(_)))
 }
 
 fn read_only() -> Role {

@@ -5,9 +5,12 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use tokio::runtime::Handle;
 use tokio::sync::watch;
+use tokio::task::JoinHandle;
 use tracing::{error, info};
 
+use crate::app::readers;
 use crate::app::workers::{Order, Workers};
 use crate::config::settings::Settings;
 use crate::console::control::{
@@ -34,6 +37,9 @@ pub(super) struct Process {
     shutdown: watch::Sender<Option<ShutdownMode>>,
     closing: AtomicU8,
     reloads: AtomicU64,
+    /// The main thread's: a reload may be asked for on another.
+    runtime: Handle,
+    inspection: Mutex<Option<JoinHandle<()>>>,
     file: PathBuf,
     settings: Mutex<Settings>,
     log: LogLevel,
@@ -57,6 +63,8 @@ impl Process {
             shutdown: watch::Sender::new(None),
             closing: AtomicU8::new(0),
             reloads: AtomicU64::new(0),
+            runtime: Handle::current(),
+            inspection: Mutex::default(),
             file,
             settings: Mutex::new(settings),
             log,
@@ -85,6 +93,20 @@ impl Process {
         self.shutdown.send_replace(Some(mode));
     }
 
+    /// Looks beside the clients whether readers' server users are poor enough.
+    pub(super) fn inspect_readers(&self) {
+        let task = readers::inspect(self.pools.clone(), self.policy());
+        let inspection = self.runtime.spawn(task);
+        let before = self
+            .inspection
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .replace(inspection);
+        if let Some(before) = before {
+            before.abort();
+        }
+    }
+
     /// Loads the file anew, whole or not at all.
     pub(super) fn reload_now(&self) -> Result<(), Vec<String>> {
         match Settings::load(&self.file) {
@@ -100,6 +122,7 @@ impl Process {
                 self.workers
                     .ask_all(|| Order::Reload(session.clone(), console.clone()));
                 *self.settings.lock().unwrap_or_else(PoisonError::into_inner) = settings;
+                self.inspect_readers();
                 info!(file = %self.file.display(), "configuration reloaded");
                 Ok(())
             }

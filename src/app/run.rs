@@ -107,6 +107,7 @@ async fn live(file: &Path, settings: Settings) -> io::Result<()> {
     signals::obey(&process)?;
     tokio::spawn(tidy(process.pools.clone()));
     tokio::spawn(sample(console));
+    process.inspect_readers();
     if let Some(listener) = scraped {
         tokio::spawn(http::serve(listener, process.clone(), Arc::new(metrics)));
     }

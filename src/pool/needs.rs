@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use crate::policy::admission::Admission;
-use crate::policy::role::RoleName;
+use crate::policy::role::{Role, RoleName};
 use crate::pool::settings::{DatabaseSettings, PoolMode, RoleServers};
 
 /// What a server must be, besides the database's and the user's.
@@ -24,6 +24,19 @@ pub(super) struct Needs {
 }
 
 impl Needs {
+    /// What the servers of a role must be that may only read, now and always.
+    pub(super) fn of_reader(role: &Role) -> Self {
+        Self {
+            role: Some(role.name.clone()),
+            read_only: true,
+            judged: true,
+            search_path: role
+                .has_table_rules()
+                .then(|| quoted_list(&role.search_path)),
+            replication: None,
+        }
+    }
+
     pub(super) fn of(admission: &Admission, replication: Option<&str>, now: SystemTime) -> Self {
         let role = admission.role();
         let granted = admission.has_granted_role();

@@ -9,6 +9,7 @@ use crate::auth::names::{DatabaseName, UserName};
 use crate::auth::scram::Keys;
 use crate::auth::secret::Secret;
 use crate::policy::admission::Admission;
+use crate::policy::role::Role;
 use crate::pool::budget::{Budget, MakeRoom};
 use crate::pool::credentials::Credentials;
 use crate::pool::manager::Workshop;
@@ -154,6 +155,36 @@ impl Pools {
                 state.pools.insert(key, pool);
             }
         }
+    }
+
+    /// The pools of a role that may only read, one for each database, whether or not anybody has
+    /// used them; without those in which every client has its own server user.
+    pub fn of_reader(&self, role: &Role) -> Vec<Arc<Pool>> {
+        let needs = Needs::of_reader(role);
+        let mut state = self.state();
+        let databases: Vec<_> = state.settings.databases.values().cloned().collect();
+        let mut pools = Vec::new();
+        for database in databases {
+            let Some(database) = needs.apply(&database, &state.settings.roles) else {
+                continue;
+            };
+            let Some(server) = database.server.clone() else {
+                continue;
+            };
+            let key = Key {
+                database: database.name.clone(),
+                user: server.user.clone(),
+                needs: needs.clone(),
+            };
+            let known = state.pools.get(&key).cloned();
+            pools.push(known.unwrap_or_else(|| {
+                let credentials = Credentials::new(server.user, server.secret);
+                let pool = self.make(&mut state, database, credentials);
+                state.pools.insert(key, pool.clone());
+                pool
+            }));
+        }
+        pools
     }
 
     /// Takes over new settings. Pools whose servers would be the same go on; others are closed,

@@ -36,7 +36,9 @@ pub(super) fn setting_of(statement: &VariableSetStmt) -> Option<Setting> {
         VariableSetKind::VAR_RESET_ALL | VariableSetKind::VAR_SET_MULTI => return None,
         VariableSetKind::VAR_SET_VALUE => {
             let texts: Option<Vec<_>> = statement.args().iter().map(text_of).collect();
-            texts.map_or(Value::Computed, |texts| Value::Constant(texts.join(", ").into()))
+            texts.map_or(Value::Computed, |texts| {
+                Value::Constant(texts.join(", ").into())
+            })
         }
         // SET … FROM CURRENT, and what may be new.
         _ => Value::Computed,
