@@ -4,6 +4,7 @@
 //! [`classification`], a classification and a role's rules become a [`verdict`].
 
 pub mod admission;
+pub mod cache;
 pub mod catalog;
 pub mod classification;
 pub mod condition;

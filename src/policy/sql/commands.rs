@@ -65,7 +65,11 @@ pub(super) fn command_of(node: Node<'_>) -> Option<&'static str> {
             _ => "SET",
         },
         Node::VariableShowStmt(_) => "SHOW",
-        other => return create_of(other).or_else(|| alter_of(other)).or_else(|| drop_of(other)),
+        other => {
+            return create_of(other)
+                .or_else(|| alter_of(other))
+                .or_else(|| drop_of(other));
+        }
     })
 }
 

@@ -3,7 +3,6 @@
 use std::collections::HashSet;
 use std::hash::Hash;
 
-
 use crate::policy::classification::{Name, Relation, Setting, Statement};
 use crate::policy::kind::{Kind, Kinds};
 
@@ -47,11 +46,13 @@ impl<'a> Named<'a> {
 impl Facts<'_> {
     /// All of it, each thing once.
     pub(super) fn into_statement(self) -> Statement {
-        let relations = distinct(self.relations).into_iter().map(|touched| Relation {
-            name: touched.name.into(),
-            kind: touched.kind,
-            writes: touched.writes,
-        });
+        let relations = distinct(self.relations)
+            .into_iter()
+            .map(|touched| Relation {
+                name: touched.name.into(),
+                kind: touched.kind,
+                writes: touched.writes,
+            });
         let functions = distinct(self.functions).into_iter().map(Name::from);
         Statement {
             command: "",

@@ -28,10 +28,50 @@ fn is_harmless(token: &str) -> bool {
 
 /// Words that errors are often near, sorted.
 const WORDS: &[&str] = &[
-    "all", "alter", "and", "as", "begin", "by", "create", "delete", "distinct", "drop", "else",
-    "end", "exec", "from", "group", "having", "if", "in", "insert", "into", "is", "join", "limit",
-    "not", "null", "offset", "on", "or", "order", "repack", "returning", "select", "set", "table",
-    "then", "to", "union", "update", "use", "using", "values", "when", "where", "with",
+    "all",
+    "alter",
+    "and",
+    "as",
+    "begin",
+    "by",
+    "create",
+    "delete",
+    "distinct",
+    "drop",
+    "else",
+    "end",
+    "exec",
+    "from",
+    "group",
+    "having",
+    "if",
+    "in",
+    "insert",
+    "into",
+    "is",
+    "join",
+    "limit",
+    "not",
+    "null",
+    "offset",
+    "on",
+    "or",
+    "order",
+    "repack",
+    "returning",
+    "select",
+    "set",
+    "table",
+    "then",
+    "to",
+    "union",
+    "update",
+    "use",
+    "using",
+    "values",
+    "when",
+    "where",
+    "with",
 ];
 
 #[cfg(test)]
@@ -41,12 +81,24 @@ mod tests {
     #[test]
     fn a_literal_is_not_repeated() {
         for (words, kept) in [
-            ("syntax error at or near \"from\"", "syntax error at or near \"from\""),
-            ("syntax error at or near \")\"", "syntax error at or near \")\""),
+            (
+                "syntax error at or near \"from\"",
+                "syntax error at or near \"from\"",
+            ),
+            (
+                "syntax error at or near \")\"",
+                "syntax error at or near \")\"",
+            ),
             ("syntax error at or near \"'secret'\"", "syntax error"),
             ("syntax error at or near \"Brien\"", "syntax error"),
-            ("unterminated quoted string at or near \"'x at or near y\"", "unterminated quoted string"),
-            ("syntax error at end of input", "syntax error at end of input"),
+            (
+                "unterminated quoted string at or near \"'x at or near y\"",
+                "unterminated quoted string",
+            ),
+            (
+                "syntax error at end of input",
+                "syntax error at end of input",
+            ),
         ] {
             assert_eq!(without_literals(words), kept);
         }

@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 
-
 /// The WITH clauses met so far.
 #[derive(Default)]
 pub(super) struct Scopes<'a>(Vec<Clause<'a>>);
@@ -39,7 +38,10 @@ impl<'a> Scopes<'a> {
             around,
         };
         for (index, name) in names.enumerate() {
-            clause.names.entry(name.unwrap_or_default()).or_insert(index);
+            clause
+                .names
+                .entry(name.unwrap_or_default())
+                .or_insert(index);
         }
         self.0.push(clause);
         Scope {

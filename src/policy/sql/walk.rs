@@ -79,10 +79,7 @@ impl<'a> Walk<'a> {
             let waiting = self.todo.len();
             self.visit(node, place)?;
             // The first child is looked at first.
-            self.todo
-                .get_mut(waiting..)
-                .unwrap_or_default()
-                .reverse();
+            self.todo.get_mut(waiting..).unwrap_or_default().reverse();
         }
         Ok(std::mem::take(&mut self.facts).into_statement())
     }
@@ -95,7 +92,13 @@ impl<'a> Walk<'a> {
         match node {
             Node::DeleteStmt(delete) => {
                 self.whole_table(Kind::Delete, delete.where_clause(), place)?;
-                self.change(node, delete.relation(), Kind::Delete, delete.with_clause(), place)
+                self.change(
+                    node,
+                    delete.relation(),
+                    Kind::Delete,
+                    delete.with_clause(),
+                    place,
+                )
             }
             Node::FuncCall(call) => {
                 self.call(call, place);
@@ -146,7 +149,13 @@ impl<'a> Walk<'a> {
                     self.effect(Kind::Set, place);
                     self.facts.settings.push(settings::any());
                 }
-                self.change(node, update.relation(), Kind::Update, update.with_clause(), place)
+                self.change(
+                    node,
+                    update.relation(),
+                    Kind::Update,
+                    update.with_clause(),
+                    place,
+                )
             }
             statement if is_statement(statement) => self.utility(statement, place),
             other => self.below(other, place),
@@ -189,7 +198,13 @@ impl<'a> Walk<'a> {
             is_source: true,
             ..place
         };
-        self.change(node, insert.relation(), Kind::Insert, insert.with_clause(), place)
+        self.change(
+            node,
+            insert.relation(),
+            Kind::Insert,
+            insert.with_clause(),
+            place,
+        )
     }
 
     fn merge(
@@ -207,7 +222,13 @@ impl<'a> Walk<'a> {
                 _ => return Err(UnknownNode),
             }
         }
-        self.change(node, merge.relation(), Kind::Merge, merge.with_clause(), place)
+        self.change(
+            node,
+            merge.relation(),
+            Kind::Merge,
+            merge.with_clause(),
+            place,
+        )
     }
 
     /// A statement that changes the rows of `target`, and reads others.
@@ -258,7 +279,11 @@ impl<'a> Walk<'a> {
         let names = queries.iter().map(|query| query.ctename());
         let scope = self.scopes.open(place.scope, names);
         for (index, query) in queries.iter().enumerate() {
-            let names = if clause.recursive { queries.len() } else { index };
+            let names = if clause.recursive {
+                queries.len()
+            } else {
+                index
+            };
             let inside = Place {
                 scope: scope.with_names(names),
                 locked: false,
@@ -306,8 +331,8 @@ impl<'a> Walk<'a> {
         if touch.kind == Kind::Select {
             self.facts.kinds.insert(Kind::Select);
         }
-        let is_temporary = i32::from(relation.relpersistence) == i32::from(b't')
-            || name.schema == Some("pg_temp");
+        let is_temporary =
+            i32::from(relation.relpersistence) == i32::from(b't') || name.schema == Some("pg_temp");
         if touch.kind == Kind::Create && is_temporary {
             self.effect(Kind::Temp, place);
         }

@@ -90,7 +90,13 @@ impl<'a> Walk<'a> {
             }
             Node::ExecuteStmt(execute) => {
                 self.facts.executes = execute.name().map(Into::into);
-                return self.below(node, Place { touch: READ, ..place });
+                return self.below(
+                    node,
+                    Place {
+                        touch: READ,
+                        ..place
+                    },
+                );
             }
             Node::GrantStmt(grant) => {
                 self.grant(grant, place);
@@ -100,7 +106,13 @@ impl<'a> Walk<'a> {
             Node::ImportForeignSchemaStmt(_) => {}
             Node::PrepareStmt(prepare) => {
                 self.facts.prepares = prepare.name().map(Into::into);
-                return self.below(node, Place { touch: READ, ..place });
+                return self.below(
+                    node,
+                    Place {
+                        touch: READ,
+                        ..place
+                    },
+                );
             }
             Node::RuleStmt(rule) => {
                 if let Some(relation) = rule.relation() {
@@ -140,7 +152,14 @@ impl<'a> Walk<'a> {
         if let Some(relation) = copy.relation() {
             self.touch(relation, Touch { kind, writes }, place);
         }
-        self.below_but(node, copy.relation(), Place { touch: READ, ..place })
+        self.below_but(
+            node,
+            copy.relation(),
+            Place {
+                touch: READ,
+                ..place
+            },
+        )
     }
 
     /// EXPLAIN without ANALYZE only plans, and with it is what it explains.
