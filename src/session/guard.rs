@@ -484,3 +484,6 @@ fn unwritable() -> Box<ErrorResponse> {
         ),
     )
 }
+
+#[cfg(test)]
+mod tests;
