@@ -19,6 +19,10 @@ use pgwarden::policy::verdict::Verdict;
 
 const CORPUS: &str = include_str!("corpus.tsv");
 
+/// Rows whose parameter has a name that is computed. It may be one that changes how the server
+/// reads texts, so every role with rules is refused, not only one that may only read.
+const STRICTER: [&str; 2] = ["0526", "0543"];
+
 /// One line of the corpus.
 struct Row<'a> {
     id: &'a str,
@@ -53,7 +57,7 @@ fn the_corpus_has_neither_holes_nor_outages() {
                 &mut wrong,
             );
         }
-        if !row.note.contains("[choice:noddl]") {
+        if !row.note.contains("[choice:noddl]") && !STRICTER.contains(&row.id) {
             compare(
                 &row,
                 "no ddl",
@@ -101,9 +105,9 @@ fn is_denied(role: &Role, texts: &[Classified]) -> bool {
         observe: false,
         at: Circumstances {
             now: SystemTime::UNIX_EPOCH,
-            user: "",
             address: Some(IpAddr::from([127, 0, 0, 1])),
-            database: "",
+            user: "u",
+            database: "acl",
         },
     };
     texts

@@ -1,30 +1,208 @@
-//! Texts and what they do, each worked out once.
+//! Texts that have been classified, so that the next one like it costs a look-up.
 
+use std::collections::HashMap;
+use std::mem::size_of;
 use std::sync::Arc;
 
-use crate::policy::classification::{Classified, Unclassifiable};
-use crate::policy::sql::classify;
+use foldhash::quality::RandomState;
 
-/// A bounded memory of classified texts.
+use crate::policy::classification::{
+    Classification, Classified, Name, Relation, Setting, Statement, Unclassifiable, Value,
+};
+use crate::policy::sql;
+
+/// The classifications of the texts met last, by the whole text. Not shared: each thread that
+/// judges has its own.
+///
+/// Two generations share the room. A text that is found in the older one moves to the younger;
+/// when the younger has used its half, it becomes the older, and what was there is forgotten. So
+/// what is asked for stays, and no single call has to clear up.
 #[derive(Debug)]
 pub struct Cache {
-    _max_bytes: usize,
+    young: Generation,
+    old: Generation,
+    /// Of each generation, in bytes.
+    room: usize,
 }
 
+#[derive(Debug, Default)]
+struct Generation {
+    // The hash has a key of this process: who sends texts cannot make them collide.
+    texts: HashMap<Box<[u8]>, Classified, RandomState>,
+    bytes: usize,
+}
+
+/// A longer text is not kept: what it costs to parse is little beside what it costs to run.
+const KEPT_LEN: usize = 64 * 1024;
+
+/// What a table needs for an entry besides what the entry points to.
+const ENTRY: usize = 2 * size_of::<(Box<[u8]>, Classified)>() + size_of::<Classification>();
+
 impl Cache {
-    /// An empty cache of at most so many bytes.
+    /// An empty cache of at most about so many bytes.
     pub fn new(max_bytes: usize) -> Self {
         Self {
-            _max_bytes: max_bytes,
+            young: Generation::default(),
+            old: Generation::default(),
+            room: max_bytes / 2,
         }
     }
 
-    /// What a text does; one longer than `limit` bytes is not looked at.
+    /// Classifies a text; one of more than `limit` bytes is refused unseen.
+    ///
+    /// What is not kept is parsed here and now, which for deeply nested texts needs a stack of
+    /// some megabytes.
     pub fn classify(&mut self, text: &[u8], limit: usize) -> Classified {
         if text.len() > limit {
             let len = text.len();
             return Err(Unclassifiable::TooLong { len, limit });
         }
-        classify(text).map(Arc::new)
+        if let Some(classified) = self.young.texts.get(text) {
+            return classified.clone();
+        }
+        let found = self.old.texts.remove_entry(text);
+        let (text, classified) = match found {
+            Some((text, classified)) => {
+                let size = size_of_entry(&text, &classified);
+                self.old.bytes = self.old.bytes.saturating_sub(size);
+                (text, classified)
+            }
+            None => {
+                let classified = sql::classify(text).map(Arc::new);
+                if text.len() > KEPT_LEN {
+                    return classified;
+                }
+                (text.into(), classified)
+            }
+        };
+        self.keep(text, classified.clone());
+        classified
+    }
+
+    /// How many bytes the texts and what is known of them take, about.
+    pub fn bytes(&self) -> usize {
+        self.young.bytes.saturating_add(self.old.bytes)
+    }
+
+    fn keep(&mut self, text: Box<[u8]>, classified: Classified) {
+        let size = size_of_entry(&text, &classified);
+        if size > self.room {
+            return;
+        }
+        if self.young.bytes.saturating_add(size) > self.room {
+            self.old = std::mem::take(&mut self.young);
+        }
+        self.young.bytes = self.young.bytes.saturating_add(size);
+        self.young.texts.insert(text, classified);
+    }
+}
+
+/// About how much memory an entry takes, in bytes.
+fn size_of_entry(text: &[u8], classified: &Classified) -> usize {
+    let known = match classified {
+        Ok(classification) => classification
+            .statements
+            .iter()
+            .map(size_of_statement)
+            .sum(),
+        Err(Unclassifiable::Syntax(words) | Unclassifiable::Unknown(words)) => words.len(),
+        Err(Unclassifiable::Encoding | Unclassifiable::TooLong { .. }) => 0,
+    };
+    ENTRY.saturating_add(text.len()).saturating_add(known)
+}
+
+fn size_of_statement(statement: &Statement) -> usize {
+    let name = |name: &Name| name.name.len() + name.schema.as_ref().map_or(0, |s| s.len());
+    let relations = statement.relations.iter();
+    let relations: usize = relations
+        .map(|r| size_of::<Relation>() + name(&r.name))
+        .sum();
+    let functions = statement.functions.iter();
+    let functions: usize = functions.map(|f| size_of::<Name>() + name(f)).sum();
+    let settings = statement.settings.iter().map(|setting| {
+        let value = match &setting.value {
+            Value::Constant(text) => text.len(),
+            Value::Computed | Value::Default => 0,
+        };
+        size_of::<Setting>() + setting.name.as_ref().map_or(0, |n| n.len()) + value
+    });
+    let names = [&statement.prepares, &statement.executes];
+    let names: usize = names.into_iter().flatten().map(|name| name.len()).sum();
+    size_of::<Statement>() + relations + functions + settings.sum::<usize>() + names
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LIMIT: usize = 1 << 20;
+
+    fn is_same(a: &Classified, b: &Classified) -> bool {
+        Arc::ptr_eq(a.as_ref().unwrap(), b.as_ref().unwrap())
+    }
+
+    #[test]
+    fn the_same_text_is_parsed_once() {
+        let mut cache = Cache::new(1 << 20);
+        let first = cache.classify(b"select 1", LIMIT);
+        assert!(is_same(&first, &cache.classify(b"select 1", LIMIT)));
+        assert!(!is_same(&first, &cache.classify(b"select 2", LIMIT)));
+    }
+
+    #[test]
+    fn a_refusal_is_kept_too() {
+        let mut cache = Cache::new(1 << 20);
+        let refused = cache.classify(b"selec", LIMIT);
+        assert!(matches!(refused, Err(Unclassifiable::Syntax(_))));
+        assert_eq!(cache.classify(b"selec", LIMIT), refused);
+        assert!(cache.bytes() > 0);
+    }
+
+    #[test]
+    fn a_text_over_the_limit_is_not_looked_at() {
+        let mut cache = Cache::new(1 << 20);
+        let (len, limit) = (8, 7);
+        let refused = Err(Unclassifiable::TooLong { len, limit });
+        assert_eq!(cache.classify(b"select 1", limit), refused);
+        assert_eq!(cache.bytes(), 0);
+        assert!(cache.classify(b"select 1", 8).is_ok());
+    }
+
+    #[test]
+    fn a_long_text_is_classified_and_not_kept() {
+        let mut cache = Cache::new(1 << 20);
+        let text = format!("select '{}'", "x".repeat(KEPT_LEN));
+        assert!(cache.classify(text.as_bytes(), LIMIT).is_ok());
+        assert_eq!(cache.bytes(), 0);
+    }
+
+    #[test]
+    fn it_stays_within_its_room_and_keeps_what_is_asked_for() {
+        let room = 64 * 1024;
+        let mut cache = Cache::new(room);
+        let wanted = cache.classify(b"select 'wanted'", LIMIT);
+        for number in 0..5_000 {
+            let text = format!("select {number} from t where a = {number}");
+            assert!(cache.classify(text.as_bytes(), LIMIT).is_ok());
+            assert!(cache.bytes() <= room, "{}", cache.bytes());
+            assert!(is_same(&wanted, &cache.classify(b"select 'wanted'", LIMIT)));
+        }
+        let counted = cache.young.texts.iter().chain(&cache.old.texts);
+        let counted: usize = counted.map(|(text, c)| size_of_entry(text, c)).sum();
+        assert_eq!(cache.bytes(), counted);
+        let known: Vec<_> = cache
+            .young
+            .texts
+            .keys()
+            .chain(cache.old.texts.keys())
+            .collect();
+        assert!(known.len() > 20 && known.len() < 1_000, "{}", known.len());
+    }
+
+    #[test]
+    fn a_cache_without_room_classifies_all_the_same() {
+        let mut cache = Cache::new(0);
+        assert!(cache.classify(b"select 1", LIMIT).is_ok());
+        assert_eq!(cache.bytes(), 0);
     }
 }

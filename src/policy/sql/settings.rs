@@ -1,7 +1,7 @@
 //! Changes of run-time parameters: SET, RESET, `set_config`, and transaction modes.
 
-use pg_raw_parse::nodes::{FuncCall, TypeName, VariableSetStmt};
-use pg_raw_parse::raw::VariableSetKind;
+use pg_raw_parse::nodes::{A_Expr, FuncCall, TypeName, VariableSetStmt};
+use pg_raw_parse::raw::{A_Expr_Kind, VariableSetKind};
 use pg_raw_parse::{ConstValue, Node};
 
 use super::facts::Facts;
@@ -117,22 +117,36 @@ fn text_of(node: Node<'_>) -> Option<String> {
 }
 
 /// The text of a constant argument, `Some(None)` for NULL; `None`: it is computed. Casts that
-/// leave a text as it is are seen through.
-fn constant(mut node: Node<'_>) -> Option<Option<String>> {
-    while let Node::TypeCast(cast) = node {
-        if !cast.type_name().is_some_and(is_text) {
-            return None;
+/// leave a text as it is are seen through, and `||` between constants is done.
+fn constant(node: Node<'_>) -> Option<Option<String>> {
+    if matches!(node, Node::A_Const(c) if c.isnull) {
+        return Some(None);
+    }
+    let mut whole = String::new();
+    let mut parts = vec![node];
+    while let Some(part) = parts.pop() {
+        match part {
+            Node::TypeCast(cast) if cast.type_name().is_some_and(is_text) => parts.push(cast.arg()),
+            Node::A_Const(c) => match c.val() {
+                Some(ConstValue::String(text)) => whole.push_str(text),
+                _ => return None,
+            },
+            Node::A_Expr(joined) if is_concatenation(joined) => {
+                parts.push(joined.rexpr());
+                parts.push(joined.lexpr());
+            }
+            _ => return None,
         }
-        node = cast.arg();
     }
-    match node {
-        Node::A_Const(c) if c.isnull => Some(None),
-        Node::A_Const(c) => match c.val() {
-            Some(ConstValue::String(text)) => Some(Some(text.to_owned())),
-            _ => None,
-        },
-        _ => None,
-    }
+    Some(Some(whole))
+}
+
+fn is_concatenation(expression: &A_Expr) -> bool {
+    let mut name = expression.name().iter();
+    expression.kind == A_Expr_Kind::AEXPR_OP
+        && name.next().and_then(Node::as_str) == Some("||")
+        && name.next().is_none()
+        && !matches!(expression.lexpr(), Node::None)
 }
 
 fn is_text(name: &TypeName) -> bool {
