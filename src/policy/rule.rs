@@ -95,6 +95,52 @@ impl Rule {
             && !self.except.as_ref().is_some_and(|except| except.holds(at))
     }
 
+    /// What it is about, in the words of the settings.
+    pub fn about(&self) -> String {
+        let mut parts = Vec::new();
+        if !self.statements.is_empty() {
+            parts.push(format!("statements {}", self.statements));
+        }
+        let mut add = |what: &str, names: Vec<String>| {
+            if !names.is_empty() {
+                parts.push(format!("{what} {}", names.join(", ")));
+            }
+        };
+        add(
+            "functions",
+            self.functions.iter().map(ToString::to_string).collect(),
+        );
+        add(
+            "settings",
+            self.settings.iter().map(ToString::to_string).collect(),
+        );
+        add(
+            "tables",
+            self.tables.iter().map(ToString::to_string).collect(),
+        );
+        let access = match self.access {
+            None => "",
+            Some(Access::Read) => " (read)",
+            Some(Access::Write) => " (write)",
+        };
+        let missing = if self.missing_where {
+            ", without WHERE"
+        } else {
+            ""
+        };
+        format!("{}{access}{missing}", parts.join("; "))
+    }
+
+    /// When it holds, in words.
+    pub fn holds(&self) -> String {
+        match (&self.when, &self.except) {
+            (None, None) => "always".to_owned(),
+            (Some(when), None) => format!("when {when}"),
+            (None, Some(except)) => format!("except {except}"),
+            (Some(when), Some(except)) => format!("when {when}, except {except}"),
+        }
+    }
+
     /// Whether that changes with time.
     pub fn is_timed(&self) -> bool {
         let conditions = [&self.when, &self.except];
