@@ -36,7 +36,7 @@ fn transactions_and_their_modes() {
         ("prepare transaction 'a'", "PREPARE TRANSACTION: two_phase"),
         ("commit prepared 'a'", "COMMIT PREPARED: two_phase"),
         (
-            "set constraints all deferred",
+            "set constraints a, s.b deferred",
             "SET CONSTRAINTS: set_constraints",
         ),
     ]);

@@ -94,8 +94,8 @@ impl<'a> Walk<'a> {
                 self.grant(grant, place);
                 return self.below(node, place);
             }
-            // The tables in it are another server's.
-            Node::ImportForeignSchemaStmt(_) => {}
+            // What looks like relations in them are constraints, and another server's tables.
+            Node::ConstraintsSetStmt(_) | Node::ImportForeignSchemaStmt(_) => {}
             Node::PrepareStmt(prepare) => {
                 self.facts.prepares = prepare.name().map(Into::into);
                 return self.below(
