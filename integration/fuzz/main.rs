@@ -3,6 +3,7 @@
 //! Each target runs for `FUZZ_SECONDS` (2). `FUZZ_TARGET` names one of them; `FUZZ_SEED` and
 //! `FUZZ_ITERATION` repeat a finding.
 
+mod judge;
 mod live;
 mod mutator;
 mod parsers;
@@ -45,6 +46,7 @@ fn main() -> ExitCode {
     let only = env::var("FUZZ_TARGET").ok();
     let mut targets: Vec<Box<dyn Target>> = parsers::targets();
     targets.extend(scram::targets());
+    targets.push(Box::new(judge::Texts));
     targets.push(Box::new(live::Live::default()));
     let mut clean = true;
     for target in &mut targets {

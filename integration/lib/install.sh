@@ -72,6 +72,9 @@ debian_postgres() {
 install_build() {
     local missing=()
     has cc || missing+=(gcc libc6-dev)
+    # bindgen reads the parser's C headers with libclang.
+    compgen -G '/usr/lib/*/libclang*.so*' >/dev/null || compgen -G '/usr/lib/llvm-*/lib/libclang*.so*' >/dev/null \
+        || missing+=(libclang-dev)
     has make || missing+=(make)
     has pkg-config || missing+=(pkg-config)
     has curl || missing+=(curl)

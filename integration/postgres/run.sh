@@ -4,16 +4,17 @@
 #   run.sh [VERSION…]     default: 13 14 15 16 17 18
 #
 # Debian's version gets every suite in full, with one worker and with two; the others get
-# psql, psycopg, tokio-postgres and pgbench in short form. PGWARDEN is the binary (default: it is
-# built); PGWARDEN=none runs the suites against PostgreSQL itself, where all must pass too.
+# catalog, psql, psycopg, tokio-postgres and pgbench in short form. PGWARDEN is the binary
+# (default: it is built); PGWARDEN=none runs the suites against PostgreSQL itself, where all must
+# pass too.
 # SUITES="psql node" runs only those. What they print is kept in integration/.cache/results.
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 # shellcheck source=integration/lib/pooler.sh
 source "$here/../lib/pooler.sh"
 
-FULL="psql psycopg asyncpg node tokio-postgres pgbench"
-SHORT="psql psycopg tokio-postgres pgbench"
+FULL="catalog psql psycopg asyncpg node tokio-postgres pgbench"
+SHORT="catalog psql psycopg tokio-postgres pgbench"
 
 table="" passed=0 failed=0
 

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
-use tracing::{error, info};
+use tracing::{error, info, warn};
 
 use crate::app::readers;
 use crate::app::workers::{Order, Workers};
@@ -113,6 +113,9 @@ impl Process {
             Ok(mut settings) => {
                 Arc::make_mut(&mut settings.session.policy).generation =
                     self.reloads.fetch_add(1, Ordering::Relaxed) + 1;
+                for warning in &settings.warnings {
+                    warn!("{warning}");
+                }
                 if let Err(error) = self.log.reload(&settings.telemetry) {
                     error!(%error, "log level not changed");
                 }

@@ -65,6 +65,9 @@ fn raise_open_files() {
 
 async fn live(file: &Path, settings: Settings) -> io::Result<()> {
     let log = logs::start(&settings.telemetry).map_err(io::Error::other)?;
+    for warning in &settings.warnings {
+        warn!("{warning}");
+    }
     raise_open_files();
     let metrics = metrics::install().map_err(io::Error::other)?;
     let listeners = Listeners::bind(&settings.listen).await?;

@@ -8,10 +8,12 @@ use super::settings::{ListenSettings, Settings};
 /// text says what it would do, or what is wrong, a problem a line.
 pub fn check(path: &Path) -> (u8, String) {
     match Settings::load(path) {
-        Ok(settings) => (
-            0,
-            format!("{}: ok ({})\n", path.display(), summary(&settings)),
-        ),
+        Ok(settings) => {
+            let warnings = settings.warnings.iter();
+            let warnings: String = warnings.map(|text| format!("warning: {text}\n")).collect();
+            let summary = summary(&settings);
+            (0, format!("{warnings}{}: ok ({summary})\n", path.display()))
+        }
         Err(problems) => {
             let count = counted(problems.len(), "problem");
             (1, format!("{problems}\n{count}\n"))

@@ -65,8 +65,14 @@ impl Lines {
         match value.get_ref() {
             DeValue::Table(table) => self.add_table(text, path, table),
             DeValue::Array(array) => {
-                for element in array {
-                    self.add_value(text, path, element);
+                for (at, element) in array.iter().enumerate() {
+                    let mut path = path.to_vec();
+                    if let Some(last) = path.last_mut() {
+                        *last = element_key(last, at);
+                    }
+                    self.lines
+                        .insert(path.clone(), position(text, &element.span()).0);
+                    self.add_value(text, &path, element);
                 }
             }
             DeValue::Integer(number) => {
@@ -103,6 +109,17 @@ pub(super) fn dotted(path: &[String]) -> String {
     segments.join(".")
 }
 
+/// What stands for the element of a list in a path, counted from 1 as people do.
+pub(super) fn element_key(list: &str, at: usize) -> String {
+    format!("{list}[{}]", at + 1)
+}
+
+/// Whether a key is one of [`element_key`]'s.
+pub(super) fn is_element(key: &str) -> bool {
+    let list = key.strip_suffix(']').and_then(|key| key.split_once('['));
+    list.is_some_and(|(list, number)| is_bare(list) && is_bare(number))
+}
+
 /// Whether TOML takes the key without quotes.
 pub(super) fn is_bare(key: &str) -> bool {
     !key.is_empty()
@@ -112,7 +129,7 @@ pub(super) fn is_bare(key: &str) -> bool {
 }
 
 fn quoted_if_needed(key: &str) -> String {
-    if is_bare(key) {
+    if is_bare(key) || is_element(key) {
         key.to_owned()
     } else {
         format!("{key:?}")

@@ -1,5 +1,6 @@
 //! From the tables of the file to each layer's settings. Databases are in `pools`.
 
+mod access;
 mod password;
 mod pools;
 mod tls;
@@ -22,13 +23,24 @@ use crate::telemetry::settings::{LogFormat, TelemetrySettings};
 /// with the default.
 pub(super) fn settings(root: &Table<'_>) -> Settings {
     let default = Settings::default();
+    let policy = Arc::new(access::policy(root));
+    access::run_tests(root, &policy);
+    let mut pools = pools::pools(root);
+    pools.roles = access::servers(root, &pools);
+    let tls = root.table("listen").table("tls");
+    let session = SessionSettings {
+        policy,
+        ..session(root)
+    };
+    let warnings = access::warnings(&session.policy, &session, &pools, tls.has("client_ca"));
     Settings {
         workers: root.or("workers", &Count(1..=64), default.workers),
         listen: listen(&root.table("listen")),
-        pools: pools::pools(root),
-        session: session(root),
+        pools,
+        session,
         console: console(&root.table("console")),
         telemetry: telemetry(root),
+        warnings,
         entries: Vec::new(),
     }
 }
@@ -139,6 +151,7 @@ fn telemetry(root: &Table<'_>) -> TelemetrySettings {
         log_format: log.or("format", &LOG_FORMAT, default.log_format),
         log_level: log.or("level", &LOG_LEVEL, default.log_level),
         metrics_address: metrics.or("address", &OrOff(Socket), default.metrics_address),
+        audit: access::audit(root),
     }
 }
 

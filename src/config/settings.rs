@@ -22,6 +22,8 @@ pub struct Settings {
     pub console: ConsoleSettings,
     /// Logs and metrics.
     pub telemetry: TelemetrySettings,
+    /// What is no mistake for certain, and likely one.
+    pub warnings: Vec<String>,
     /// Every key, for people to look at.
     pub entries: Vec<Entry>,
 }
@@ -35,6 +37,7 @@ impl Default for Settings {
             session: SessionSettings::default(),
             console: ConsoleSettings::default(),
             telemetry: TelemetrySettings::default(),
+            warnings: Vec::new(),
             entries: Vec::new(),
         }
     }

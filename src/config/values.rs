@@ -9,7 +9,7 @@ use ::config::{Map, Value, ValueKind};
 
 use super::file::{Variables, Written};
 use super::forms::{Form, Given};
-use super::locate::{KeyPath, dotted};
+use super::locate::{KeyPath, dotted, element_key};
 use super::problem::Problem;
 use super::settings::Entry;
 use super::suggest::closest;
@@ -29,6 +29,8 @@ pub(super) struct Document<'a> {
 /// What somebody wanted a key to be.
 #[derive(Clone, Copy, Eq, PartialEq)]
 enum Asked {
+    /// A list of tables, each of them asked for by its number.
+    List,
     /// A table, whose keys are asked for one by one.
     Table,
     Value,
@@ -51,6 +53,7 @@ impl<'a> Document<'a> {
             document: self,
             path: KeyPath::new(),
             values: Some(&self.written.tree),
+            seen: false,
         }
     }
 
@@ -67,6 +70,13 @@ impl<'a> Document<'a> {
             let asked = self.asked.borrow().get(&path).copied();
             match (asked, &value.kind) {
                 (Some(Asked::Table), ValueKind::Table(table)) => self.find_unknown(&path, table),
+                (Some(Asked::List), ValueKind::Array(elements)) => {
+                    for (at, element) in elements.iter().enumerate() {
+                        if let ValueKind::Table(table) = &element.kind {
+                            self.find_unknown(&element_of(&path, at), table);
+                        }
+                    }
+                }
                 // So that the variable is named, not a table that no file has.
                 (_, ValueKind::Table(table)) if self.written.has_override_below(&path) => {
                     self.find_unknown(&path, table);
@@ -129,9 +139,60 @@ pub(super) struct Table<'a> {
     pub(super) document: &'a Document<'a>,
     path: KeyPath,
     values: Option<&'a Map<String, Value>>,
+    /// It has been read before: nothing is written down of it again.
+    seen: bool,
 }
 
 impl<'a> Table<'a> {
+    /// The same table, read once more without a word.
+    pub(super) fn unseen(&self) -> Table<'a> {
+        Table {
+            document: self.document,
+            path: self.path.clone(),
+            values: self.values,
+            seen: true,
+        }
+    }
+
+    /// The tables of a list of tables.
+    pub(super) fn each(&self, key: &str) -> Vec<Table<'a>> {
+        let path = self.ask(key, Asked::List);
+        let elements = match self.value(key).map(|value| &value.kind) {
+            None => return Vec::new(),
+            Some(ValueKind::Array(elements)) => elements,
+            Some(_) => {
+                let header = dotted(&path);
+                let complaint = format!("expected a list of tables, each under [[{header}]]");
+                self.document.push(&path, None, complaint);
+                return Vec::new();
+            }
+        };
+        let mut tables = Vec::new();
+        for (at, element) in elements.iter().enumerate() {
+            let path = element_of(&path, at);
+            let ValueKind::Table(values) = &element.kind else {
+                let complaint = format!("expected a table, not {}", kind(element));
+                self.document.push(&path, None, complaint);
+                continue;
+            };
+            tables.push(Table {
+                document: self.document,
+                path,
+                values: Some(values),
+                seen: self.seen,
+            });
+        }
+        tables
+    }
+
+    /// The keys and values of a table whose keys are anybody's.
+    pub(super) fn each_value<F: Form>(&self, key: &str, form: &F) -> BTreeMap<String, F::Value> {
+        let table = self.table(key);
+        let keys = table.values.into_iter().flat_map(|values| values.keys());
+        keys.filter_map(|key| Some((key.clone(), table.maybe(key, form)?)))
+            .collect()
+    }
+
     /// The last key of the table's path: the name of a database or a user.
     pub(super) fn name(&self) -> &str {
         self.path.last().map_or("", String::as_str)
@@ -169,6 +230,7 @@ impl<'a> Table<'a> {
             document: self.document,
             path,
             values,
+            seen: self.seen,
         }
     }
 
@@ -209,6 +271,9 @@ impl<'a> Table<'a> {
 
     /// Writes down that a value, though well formed, will not do.
     pub(super) fn complain(&self, key: &str, complaint: impl Into<String>) {
+        if self.seen {
+            return;
+        }
         let value = self.value(key).map(show);
         self.document.push(&self.at(key), value, complaint.into());
     }
@@ -234,8 +299,10 @@ impl<'a> Table<'a> {
             match form.read(&given) {
                 Ok(value) => Some(value),
                 Err(complaint) => {
-                    let shown = (!F::IS_SECRET).then(|| show(value));
-                    self.document.push(&path, shown, complaint);
+                    if !self.seen {
+                        let shown = (!F::IS_SECRET).then(|| show(value));
+                        self.document.push(&path, shown, complaint);
+                    }
                     None
                 }
             }
@@ -244,6 +311,9 @@ impl<'a> Table<'a> {
     }
 
     fn remember(&self, path: &[String], value: Option<String>, default: Option<String>) {
+        if self.seen {
+            return;
+        }
         self.document.entries.borrow_mut().push(Entry {
             key: dotted(path),
             value,
@@ -267,6 +337,15 @@ impl<'a> Table<'a> {
     fn value(&self, key: &str) -> Option<&'a Value> {
         self.values.and_then(|values| values.get(key))
     }
+}
+
+/// The path of an element of a list.
+fn element_of(path: &[String], at: usize) -> KeyPath {
+    let mut path = path.to_vec();
+    if let Some(last) = path.last_mut() {
+        *last = element_key(last, at);
+    }
+    path
 }
 
 /// What is bound or built at start stays; certificates do not.

@@ -584,7 +584,7 @@ fn changes_lexing(setting: &Setting) -> bool {
 
 /// Where the default is to refuse: whether a change of a parameter is more than "set" covers.
 fn needs_permission(setting: &Setting) -> bool {
-    changes_lexing(setting) || escapes_read_only(setting)
+    setting.name.is_none() || changes_lexing(setting) || escapes_read_only(setting)
 }
 
 /// Whether texts in a client encoding are read by the server as they are judged here. In

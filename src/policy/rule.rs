@@ -1,6 +1,7 @@
 //! One rule: which effects it is about, and when.
 
 use std::fmt;
+use std::str::FromStr;
 use std::sync::Arc;
 
 use crate::policy::classification::{Name, Relation, Setting, Statement};
@@ -56,6 +57,25 @@ pub struct Rule {
 pub enum Access {
     Read,
     Write,
+}
+
+impl Access {
+    /// The name in rules.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Read => "read",
+            Self::Write => "write",
+        }
+    }
+}
+
+impl FromStr for Access {
+    type Err = ();
+
+    fn from_str(name: &str) -> Result<Self, ()> {
+        let mut all = [Self::Read, Self::Write].into_iter();
+        all.find(|access| access.as_str() == name).ok_or(())
+    }
 }
 
 /// What of a statement a rule is about.

@@ -51,6 +51,11 @@ pub(super) struct Guard {
     inherited: bool,
     /// The message at the front has been looked at before there was a server for it.
     passed: bool,
+    /// The session can change how the server reads texts, out of sight: it has run or prepared
+    /// what sets a parameter with a computed name.
+    may_change_lexing: bool,
+    /// Something has been run since the last Sync.
+    executed: bool,
     names: Names,
     /// What the client may still use up.
     pub(super) restraint: Restraint,
@@ -92,6 +97,8 @@ impl Guard {
             rejudges: role.is_timed() || !admission.maintenance().is_empty(),
             inherited: false,
             passed: false,
+            may_change_lexing: false,
+            executed: false,
             names: Names::default(),
             generation: bench.policy().generation,
             bench: bench.clone(),
@@ -112,6 +119,8 @@ impl Guard {
         match old {
             Some(mut old) => {
                 new.inherited = old.inherited || !old.judged;
+                new.may_change_lexing = old.may_change_lexing;
+                new.executed = old.executed;
                 new.names = std::mem::take(&mut old.names);
                 new.restraint.take_over(&mut old.restraint);
             }
@@ -156,6 +165,9 @@ impl Guard {
         certain: bool,
         asked: Asked,
     ) -> Ruling {
+        if self.may_change_lexing && self.executed {
+            return Err(refusal::unreadable());
+        }
         let classified = self.judge_text(text, asked)?;
         if let Some(Ok(classification)) = &classified {
             self.names.parsed(name, classification.clone(), certain);
@@ -195,6 +207,23 @@ impl Guard {
     /// Notes that a statement is closed.
     pub(super) fn close(&mut self, name: &[u8]) {
         self.names.closed(name);
+    }
+
+    /// Counts an Execute.
+    pub(super) fn execute(&mut self) -> Ruling {
+        self.executed = true;
+        self.start()
+    }
+
+    /// Notes a Sync.
+    pub(super) fn synced(&mut self) {
+        self.executed = false;
+    }
+
+    /// Whether nothing may be judged before the server has answered what it was asked: its
+    /// parameters decide how it reads what comes next.
+    pub(super) fn waits_for_answers(&self) -> bool {
+        self.may_change_lexing
     }
 
     /// Counts a statement that is to run.
@@ -301,6 +330,7 @@ impl Guard {
         let Some(Ok(classification)) = classified else {
             return;
         };
+        self.may_change_lexing |= self.judged && classification.sets_computed();
         for statement in &classification.statements {
             if let Some(name) = &statement.prepares {
                 self.names
@@ -484,3 +514,6 @@ fn unwritable() -> Box<ErrorResponse> {
         ),
     )
 }
+
+#[cfg(test)]
+mod tests;

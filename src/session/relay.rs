@@ -159,8 +159,11 @@ impl Exchange<'_> {
             return Poll::Pending;
         }
         if self.holding {
-            let statements = &self.line.upstream.statements;
-            if statements.is_asking() || server.replies.is_uncertain() {
+            let upstream = &self.line.upstream;
+            if upstream.statements.is_asking()
+                || server.replies.is_uncertain()
+                || upstream.is_barred(&server.replies)
+            {
                 return self.watch_client(cx); // poll_down brings the answer
             }
             self.holding = false;

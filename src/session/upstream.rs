@@ -181,7 +181,8 @@ impl Upstream {
                 self.pass(at, head);
                 continue;
             }
-            if at.server.replies.is_uncertain() && begins_group(head.tag()) {
+            let waits = at.server.replies.is_uncertain() || self.is_barred(&at.server.replies);
+            if waits && begins_group(head.tag()) {
                 return Ok(Scan::Hold);
             }
             let body = &rest[Head::<Frontend>::LEN..head.message_len().min(rest.len())];

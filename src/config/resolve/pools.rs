@@ -117,7 +117,7 @@ fn startup_parameters(table: &Table<'_>) -> BTreeMap<String, String> {
 }
 
 /// A `pool` table over the `default`s.
-fn pool(table: &Table<'_>, default: &PoolSettings) -> PoolSettings {
+pub(super) fn pool(table: &Table<'_>, default: &PoolSettings) -> PoolSettings {
     let default = default.clone();
     let pool = PoolSettings {
         mode: table.or("mode", &MODE, default.mode),

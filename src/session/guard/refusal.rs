@@ -56,6 +56,16 @@ pub(in crate::session) fn limit_reached(
         .with_hint(format!("Reference {reference:016x}."))
 }
 
+/// The error for a text that the server may read otherwise than we do.
+pub(super) fn unreadable() -> Box<ErrorResponse> {
+    let message =
+        "this text cannot be judged: what was run before it may have changed how it is read";
+    Box::new(
+        ErrorResponse::error(SqlState::FEATURE_NOT_SUPPORTED, message)
+            .with_hint("Send a Sync before it, or name the parameter in set_config."),
+    )
+}
+
 /// What ends a session that has left the mode it was to keep to.
 pub(in crate::session) fn breach(reason: &str) -> ErrorResponse {
     ErrorResponse::fatal(

@@ -3,7 +3,7 @@
 
 use super::look::target;
 use super::{Passage, Result, Upstream};
-use crate::pool::replies::Kind;
+use crate::pool::replies::{Kind, Replies};
 use crate::pool::server::Unnamed;
 use crate::session::error::SessionError;
 use crate::session::guard::{Asked, Guard, Ruling, Text};
@@ -20,6 +20,14 @@ impl Upstream {
             let old = self.guard.take();
             self.guard = Guard::renewed(old, &self.bench, &self.client);
         }
+    }
+
+    /// Whether what comes next must wait until the server has answered.
+    pub(in crate::session) fn is_barred(&self, replies: &Replies) -> bool {
+        let guard = self.guard.as_ref();
+        guard.is_some_and(|guard| guard.waits_for_answers())
+            && !replies.is_answered()
+            && !replies.awaits_client()
     }
 
     /// Has the guard look at a message; true if it was refused. The server is then made to
@@ -68,7 +76,7 @@ impl Upstream {
                 }
                 Ok(())
             }
-            Tag::Execute => guard.start(),
+            Tag::Execute => guard.execute(),
             Tag::FunctionCall => guard.function_call(asked.status),
             Tag::Bind
             | Tag::CopyData
@@ -77,8 +85,11 @@ impl Upstream {
             | Tag::Describe
             | Tag::Flush
             | Tag::Password
-            | Tag::Sync
             | Tag::Terminate => Ok(()),
+            Tag::Sync => {
+                guard.synced();
+                Ok(())
+            }
         };
         match ruling {
             Ok(()) => Ok(false),
