@@ -101,10 +101,15 @@ impl Fixture {
         } else {
             self.make_again().await;
         }
+        self.forget().await;
+        changes
+    }
+
+    /// Takes everything as it is now for what it was.
+    pub(crate) async fn forget(&mut self) {
         self.tide = snapshot::tide(&self.admin).await;
         self.snapshot = Snapshot::take(&self.admin).await;
         self.names = snapshot::names(&self.admin).await;
-        changes
     }
 
     async fn make_again(&mut self) {

@@ -13,8 +13,8 @@ pub(crate) struct House {
 }
 
 /// `reader` may only read, `noddl` may not change the schema, `free` may do anything.
-pub(crate) fn settings(postgres: u16, pool_size: usize) -> String {
-    format!("{ROLES}[pool]\nsize = {pool_size}\n[databases.acl]\nport = {postgres}\n")
+pub(crate) fn settings(postgres: u16, pool: &str) -> String {
+    format!("{ROLES}[pool]\n{pool}\n[databases.acl]\nport = {postgres}\n")
 }
 
 const ROLES: &str = r#"
@@ -43,13 +43,13 @@ user = "free"
 impl House {
     /// Starts both; every role has one server.
     pub(crate) async fn start() -> Self {
-        Self::with_pool(1).await
+        Self::with_pool("size = 1").await
     }
 
-    /// Starts both; every role has so many servers.
-    pub(crate) async fn with_pool(size: usize) -> Self {
+    /// Starts both, with these settings of the pools.
+    pub(crate) async fn with_pool(pool: &str) -> Self {
         let fixture = Fixture::start().await;
-        let pooler = Pooler::start(&settings(fixture.postgres.port, size)).await;
+        let pooler = Pooler::start(&settings(fixture.postgres.port, pool)).await;
         Self { fixture, pooler }
     }
 

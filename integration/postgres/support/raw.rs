@@ -67,6 +67,16 @@ impl Reply {
 }
 
 impl Raw {
+    /// Connects, and says nothing yet.
+    pub(crate) async fn connect(port: u16) -> Self {
+        Self {
+            stream: TcpStream::connect(("127.0.0.1", port)).await.unwrap(),
+            read: BytesMut::new(),
+            parameters: BTreeMap::new(),
+            key: Vec::new(),
+        }
+    }
+
     /// Logs in with these start-up parameters besides user and database; the password is the
     /// user's name.
     pub(crate) async fn login(
@@ -75,12 +85,7 @@ impl Raw {
         database: &str,
         parameters: &[(&str, &str)],
     ) -> Result<Self, Failure> {
-        let mut raw = Self {
-            stream: TcpStream::connect(("127.0.0.1", port)).await.unwrap(),
-            read: BytesMut::new(),
-            parameters: BTreeMap::new(),
-            key: Vec::new(),
-        };
+        let mut raw = Self::connect(port).await;
         let all = [("user", user), ("database", database)];
         let all = all.iter().chain(parameters).copied();
         let mut out = BytesMut::new();
