@@ -15,6 +15,7 @@ use crate::console::control::{
 };
 use crate::pool::Pools;
 use crate::session::stats::LoginStats;
+use crate::telemetry::audit::AuditLog;
 use crate::telemetry::logs::LogLevel;
 
 /// What every part of the process may need of the others.
@@ -28,7 +29,14 @@ pub(super) struct Process {
     closing: AtomicU8,
     file: PathBuf,
     settings: Mutex<Settings>,
-    log: LogLevel,
+    pub(super) logs: Logs,
+}
+
+/// Where the process writes what happens.
+#[derive(Debug)]
+pub(super) struct Logs {
+    pub(super) log: LogLevel,
+    pub(super) audit: Arc<AuditLog>,
 }
 
 impl Process {
@@ -37,7 +45,7 @@ impl Process {
         settings: Settings,
         pools: Arc<Pools>,
         workers: Workers,
-        log: LogLevel,
+        logs: Logs,
     ) -> Self {
         Self {
             pools,
@@ -47,7 +55,7 @@ impl Process {
             closing: AtomicU8::new(0),
             file,
             settings: Mutex::new(settings),
-            log,
+            logs,
         }
     }
 
@@ -77,9 +85,13 @@ impl Process {
     pub(super) fn reload_now(&self) -> Result<(), Vec<String>> {
         match Settings::load(&self.file) {
             Ok(settings) => {
-                if let Err(error) = self.log.reload(&settings.telemetry) {
+                if let Err(error) = self.logs.log.reload(&settings.telemetry) {
                     error!(%error, "log level not changed");
                 }
+                if let Err(error) = self.logs.audit.reopen(&settings.telemetry.audit) {
+                    error!(%error, "audit log not reopened, the old file is kept");
+                }
+                self.audit_reload("");
                 self.pools.reload(settings.pools.clone());
                 let session = Arc::new(settings.session.clone());
                 let console = Arc::new(settings.console.clone());
@@ -94,9 +106,15 @@ impl Process {
                 for problem in &problems {
                     error!(%problem, "configuration not reloaded");
                 }
+                self.audit_reload("refused");
                 Err(problems)
             }
         }
+    }
+
+    /// A failure is in the log by then, and no reason to keep the old rules.
+    fn audit_reload(&self, reason: &str) {
+        let _ = self.logs.audit.note("config_reload", reason);
     }
 }
 

@@ -14,7 +14,7 @@ use tracing::{info, warn};
 
 use crate::app::listener::Listeners;
 use crate::app::place::Place;
-use crate::app::process::Process;
+use crate::app::process::{Logs, Process};
 use crate::app::signals;
 use crate::app::worker;
 use crate::app::workers::{Order, Workers};
@@ -24,6 +24,7 @@ use crate::console::control::ShutdownMode;
 use crate::console::{Console, STATS_PERIOD};
 use crate::pool::Pools;
 use crate::session::context::Context;
+use crate::telemetry::audit::AuditLog;
 use crate::telemetry::{http, logs, metrics};
 
 /// Why the process could not start.
@@ -66,6 +67,7 @@ async fn live(file: &Path, settings: Settings) -> io::Result<()> {
     let log = logs::start(&settings.telemetry).map_err(io::Error::other)?;
     raise_open_files();
     let metrics = metrics::install().map_err(io::Error::other)?;
+    let audit = Arc::new(AuditLog::open(&settings.telemetry.audit)?);
     let listeners = Listeners::bind(&settings.listen).await?;
     let scraped = match settings.telemetry.metrics_address {
         None => None,
@@ -76,7 +78,14 @@ async fn live(file: &Path, settings: Settings) -> io::Result<()> {
     let pools = Pools::new(settings.pools.clone(), count);
     let session = Arc::new(settings.session.clone());
     let console_settings = Arc::new(settings.console.clone());
-    let process = Arc::new(Process::new(file.to_owned(), settings, pools, workers, log));
+    let logs = Logs { log, audit };
+    let process = Arc::new(Process::new(
+        file.to_owned(),
+        settings,
+        pools,
+        workers,
+        logs,
+    ));
     let console = Arc::new(Console::new(process.clone()));
     let mut seed = [0; 32];
     getrandom::fill(&mut seed).map_err(|error| io::Error::other(error.to_string()))?;
@@ -88,6 +97,7 @@ async fn live(file: &Path, settings: Settings) -> io::Result<()> {
                 number,
                 process.pools.clone(),
                 process.logins.clone(),
+                process.logs.audit.clone(),
                 seed,
                 session,
             ),

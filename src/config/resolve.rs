@@ -136,6 +136,7 @@ fn telemetry(root: &Table<'_>) -> TelemetrySettings {
     let log = root.table("log");
     let metrics = root.table("metrics");
     TelemetrySettings {
+        audit: Default::default(),
         log_format: log.or("format", &LOG_FORMAT, default.log_format),
         log_level: log.or("level", &LOG_LEVEL, default.log_level),
         metrics_address: metrics.or("address", &OrOff(Socket), default.metrics_address),

@@ -8,6 +8,7 @@ use tokio::task::{JoinHandle, LocalSet};
 
 use super::*;
 use crate::console::control::fake::FakeControl;
+use crate::session::audit::NoAudit;
 use crate::session::context::Context;
 use crate::session::roster::{Client, ClientState};
 use crate::wire::buffer::Inbox;
@@ -34,6 +35,7 @@ impl Script {
             0,
             control.pools.clone(),
             control.logins.clone(),
+            Arc::new(NoAudit),
             [0; 32],
             Arc::default(),
         );

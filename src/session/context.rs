@@ -9,6 +9,7 @@ use crate::auth::names::UserName;
 use crate::auth::scram::Verifier;
 use crate::auth::secret::Secret;
 use crate::pool::Pools;
+use crate::session::audit::Auditor;
 use crate::session::roster::Roster;
 use crate::session::settings::SessionSettings;
 use crate::session::stats::LoginStats;
@@ -24,6 +25,8 @@ pub struct Context {
     pub roster: Roster,
     /// Outcomes of logins and errors sent, for the whole process.
     pub logins: Arc<LoginStats>,
+    /// Writes the audit log.
+    pub audit: Arc<dyn Auditor>,
     /// Makes the salt of an unknown user the same at each try.
     pub mock_seed: [u8; 32],
     settings: RefCell<Arc<SessionSettings>>,
@@ -41,6 +44,7 @@ impl Context {
         worker: usize,
         pools: Arc<Pools>,
         logins: Arc<LoginStats>,
+        audit: Arc<dyn Auditor>,
         mock_seed: [u8; 32],
         settings: Arc<SessionSettings>,
     ) -> Self {
@@ -48,6 +52,7 @@ impl Context {
             worker,
             pools,
             logins,
+            audit,
             mock_seed,
             settings: RefCell::new(settings),
             roster: Roster::default(),
