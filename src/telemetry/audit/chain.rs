@@ -126,7 +126,7 @@ impl Chain {
     }
 
     /// Takes note of a part of a record in the file.
-    fn tear(&mut self, written: &[u8]) {
+    pub(super) fn tear(&mut self, written: &[u8]) {
         match (&mut self.end, written) {
             (_, []) => {}
             (End::Torn(hash), _) => hash.update(written),
