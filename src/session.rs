@@ -2,6 +2,7 @@
 
 pub mod audit;
 pub mod context;
+pub mod denials;
 mod downstream;
 mod edit;
 pub mod error;

@@ -14,6 +14,7 @@ use crate::console::control::{
     Answer, ClientRow, Control, SettingRow, ShutdownMode, UserRow, database_removed,
 };
 use crate::pool::Pools;
+use crate::session::denials::Denials;
 use crate::session::stats::LoginStats;
 use crate::telemetry::audit::AuditLog;
 use crate::telemetry::logs::LogLevel;
@@ -23,6 +24,7 @@ use crate::telemetry::logs::LogLevel;
 pub(super) struct Process {
     pub(super) pools: Arc<Pools>,
     pub(super) logins: Arc<LoginStats>,
+    pub(super) denials: Arc<Denials>,
     pub(super) workers: Workers,
     /// The way to shut down, once somebody has asked for it.
     shutdown: watch::Sender<Option<ShutdownMode>>,
@@ -50,6 +52,7 @@ impl Process {
         Self {
             pools,
             logins: Arc::default(),
+            denials: Arc::default(),
             workers,
             shutdown: watch::Sender::new(None),
             closing: AtomicU8::new(0),
@@ -125,6 +128,10 @@ impl Control for Process {
 
     fn logins(&self) -> &Arc<LoginStats> {
         &self.logins
+    }
+
+    fn denials(&self) -> &Arc<Denials> {
+        &self.denials
     }
 
     fn clients(&self) -> Answer<'_, Vec<ClientRow>> {

@@ -97,6 +97,7 @@ async fn live(file: &Path, settings: Settings) -> io::Result<()> {
                 number,
                 process.pools.clone(),
                 process.logins.clone(),
+                process.denials.clone(),
                 process.logs.audit.clone(),
                 seed,
                 session,

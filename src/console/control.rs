@@ -8,6 +8,7 @@ use std::time::{Duration, SystemTime};
 use crate::console::{NAMES, is_console};
 use crate::pool::Pools;
 use crate::pool::settings::DatabaseSettings;
+use crate::session::denials::Denials;
 use crate::session::stats::LoginStats;
 use crate::wire::error_response::ErrorResponse;
 use crate::wire::sqlstate::SqlState;
@@ -25,6 +26,9 @@ pub trait Control: Send + Sync {
 
     /// Outcomes of logins.
     fn logins(&self) -> &Arc<LoginStats>;
+
+    /// What was refused.
+    fn denials(&self) -> &Arc<Denials>;
 
     /// All clients of all workers at the moment, console clients included, by number.
     fn clients(&self) -> Answer<'_, Vec<ClientRow>>;

@@ -117,6 +117,7 @@ mod tests {
             "SHOW USERS",
             "SHOW CONFIG",
             "SHOW STATE",
+            "SHOW DENIALS",
         ];
         let for_admins = [
             "KILL",

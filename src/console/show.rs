@@ -1,9 +1,10 @@
 //! SHOW: which tables there are. Each group has its file; columns, order and types are
-//! PgBouncer's, so that what reads its console can read this one.
+//! PgBouncer's where it has such a table, so that what reads its console can read this one.
 
 mod config;
 mod connections;
 mod databases;
+mod denials;
 mod pools;
 pub(super) mod stats;
 
@@ -26,6 +27,7 @@ pub enum Show {
     Clients,
     Config,
     Databases,
+    Denials,
     Help,
     Lists,
     Pools,
@@ -41,10 +43,11 @@ pub enum Show {
 
 impl Show {
     /// All of them.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::Clients,
         Self::Config,
         Self::Databases,
+        Self::Denials,
         Self::Help,
         Self::Lists,
         Self::Pools,
@@ -64,6 +67,7 @@ impl Show {
             Self::Clients => "clients",
             Self::Config => "config",
             Self::Databases => "databases",
+            Self::Denials => "denials",
             Self::Help => "help",
             Self::Lists => "lists",
             Self::Pools => "pools",
@@ -88,6 +92,7 @@ impl Show {
             Self::Clients | Self::Servers => connections::COLUMNS,
             Self::Config => config::SETTINGS,
             Self::Databases => databases::DATABASES,
+            Self::Denials => denials::COLUMNS,
             Self::Help => return None,
             Self::Lists => databases::LISTS,
             Self::Pools => pools::COLUMNS,
@@ -107,6 +112,7 @@ impl Show {
             Self::Clients => connections::clients(&view),
             Self::Config => config::settings(&view),
             Self::Databases => databases::databases(&view),
+            Self::Denials => denials::rows(&view),
             Self::Help => Vec::new(),
             Self::Lists => databases::lists(&view),
             Self::Pools => pools::rows(&view),

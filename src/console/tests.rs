@@ -35,6 +35,7 @@ impl Script {
             0,
             control.pools.clone(),
             control.logins.clone(),
+            control.denials.clone(),
             Arc::new(NoAudit),
             [0; 32],
             Arc::default(),

@@ -10,6 +10,7 @@ use crate::auth::scram::Verifier;
 use crate::auth::secret::Secret;
 use crate::pool::Pools;
 use crate::session::audit::Auditor;
+use crate::session::denials::Denials;
 use crate::session::roster::Roster;
 use crate::session::settings::SessionSettings;
 use crate::session::stats::LoginStats;
@@ -25,6 +26,8 @@ pub struct Context {
     pub roster: Roster,
     /// Outcomes of logins and errors sent, for the whole process.
     pub logins: Arc<LoginStats>,
+    /// What was refused, for the whole process.
+    pub denials: Arc<Denials>,
     /// Writes the audit log.
     pub audit: Arc<dyn Auditor>,
     /// Makes the salt of an unknown user the same at each try.
@@ -44,6 +47,7 @@ impl Context {
         worker: usize,
         pools: Arc<Pools>,
         logins: Arc<LoginStats>,
+        denials: Arc<Denials>,
         audit: Arc<dyn Auditor>,
         mock_seed: [u8; 32],
         settings: Arc<SessionSettings>,
@@ -52,6 +56,7 @@ impl Context {
             worker,
             pools,
             logins,
+            denials,
             audit,
             mock_seed,
             settings: RefCell::new(settings),

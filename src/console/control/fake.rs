@@ -13,11 +13,13 @@ use crate::pool::settings::{
     DatabaseSettings, PoolSettings, PoolsSettings, ServerAddress, ServerCredentials, ServerTls,
 };
 use crate::pool::{Pool, Pools};
+use crate::session::denials::Denials;
 use crate::session::stats::LoginStats;
 
 pub(crate) struct FakeControl {
     pub(crate) pools: Arc<Pools>,
     pub(crate) logins: Arc<LoginStats>,
+    pub(crate) denials: Arc<Denials>,
     pub(crate) clients: Mutex<Vec<ClientRow>>,
     pub(crate) problems: Mutex<Vec<String>>,
     pub(crate) log: Mutex<Vec<String>>,
@@ -44,6 +46,7 @@ impl FakeControl {
         Arc::new(Self {
             pools: Pools::new(settings, 1),
             logins: Arc::default(),
+            denials: Arc::default(),
             clients: Mutex::default(),
             problems: Mutex::default(),
             log: Mutex::default(),
@@ -111,6 +114,10 @@ impl Control for FakeControl {
 
     fn logins(&self) -> &Arc<LoginStats> {
         &self.logins
+    }
+
+    fn denials(&self) -> &Arc<Denials> {
+        &self.denials
     }
 
     fn clients(&self) -> Answer<'_, Vec<ClientRow>> {

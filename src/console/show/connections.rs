@@ -165,7 +165,7 @@ fn host_and_port(address: &str) -> (Value, Value) {
 }
 
 /// `2026-01-31 23:59:59 UTC`
-fn timestamp(at: SystemTime) -> String {
+pub(super) fn timestamp(at: SystemTime) -> String {
     let since = at
         .duration_since(SystemTime::UNIX_EPOCH)
         .unwrap_or_default()

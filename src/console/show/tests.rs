@@ -3,13 +3,15 @@ use std::time::Duration;
 use super::*;
 use crate::console::control::fake::FakeControl;
 use crate::console::table::Kind;
+use crate::session::denials::tests::row;
 
-/// PgBouncer's columns, as its console names and types them.
+/// PgBouncer's columns, as its console names and types them, and those of our own tables.
 const SPECIFICATION: &str = "
 clients: type:text user:text database:text replication:text state:text addr:text port:int4 local_addr:text local_port:int4 connect_time:text request_time:text wait:int4 wait_us:int4 close_needed:int4 ptr:text link:text remote_pid:int4 tls:text application_name:text prepared_statements:int4 id:int4
 servers: type:text user:text database:text replication:text state:text addr:text port:int4 local_addr:text local_port:int4 connect_time:text request_time:text wait:int4 wait_us:int4 close_needed:int4 ptr:text link:text remote_pid:int4 tls:text application_name:text prepared_statements:int4 id:int4
 config: key:text value:text default:text changeable:text
 databases: name:text host:text port:int4 database:text force_user:text pool_size:int4 min_pool_size:int4 reserve_pool_size:int4 server_lifetime:int4 pool_mode:text load_balance_hosts:text max_connections:int4 current_connections:int4 max_client_connections:int4 current_client_connections:int4 paused:int4 disabled:int4
+denials: time:text reference:text user:text role:text database:text addr:text rule:text sqlstate:text command:text subject:text verdict:text
 lists: list:text items:int4
 pools: database:text user:text cl_active:int4 cl_waiting:int4 cl_active_cancel_req:int4 cl_waiting_cancel_req:int4 sv_active:int4 sv_active_cancel:int4 sv_being_canceled:int4 sv_idle:int4 sv_used:int4 sv_tested:int4 sv_login:int4 maxwait:int4 maxwait_us:int4 pool_mode:text load_balance_hosts:text
 state: key:text value:text
@@ -205,4 +207,24 @@ async fn the_process_is_described() {
     ] {
         assert!(lists.iter().any(|l| l == line), "{line}: {lists:?}");
     }
+}
+
+#[tokio::test]
+async fn refusals_are_listed_the_newest_first() {
+    let control = FakeControl::new();
+    control.denials.add(row(1, "no-drops", false));
+    control.denials.add(row(2, "default", true));
+    let console = Console::new(control);
+    let rest = "ann|app|shop|127.0.0.1:5000";
+    assert_eq!(
+        show(Show::Denials, &console).await,
+        [
+            format!(
+                "1970-01-01 00:00:00 UTC|0000000000000002|{rest}|default|42501|DROP TABLE|DROP TABLE|would_deny"
+            ),
+            format!(
+                "1970-01-01 00:00:00 UTC|0000000000000001|{rest}|no-drops|42501|DROP TABLE|DROP TABLE|deny"
+            ),
+        ]
+    );
 }

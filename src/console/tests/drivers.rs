@@ -46,6 +46,7 @@ async fn serve_one(mut stream: TcpStream, console: Arc<Console>, control: Arc<Fa
         0,
         control.pools.clone(),
         control.logins.clone(),
+        control.denials.clone(),
         Arc::new(NoAudit),
         [0; 32],
         Arc::default(),

@@ -80,15 +80,15 @@ fn put_lines(path: &Path, lines: &[String]) {
     fs::write(path, lines.join("\n") + "\n").unwrap();
 }
 
-fn assert_ok(files: &[PathBuf], records: u64) {
-    let (code, report) = verify(files);
+fn assert_ok(files: &[&PathBuf], records: u64) {
+    let (code, report) = verify(&files.iter().copied().cloned().collect::<Vec<_>>());
     let expected = format!("ok: {records} records, ");
     assert!(report.starts_with(&expected), "{report}");
     assert_eq!(code, 0);
 }
 
-fn assert_broken(files: &[PathBuf], place: &str) {
-    let (code, report) = verify(files);
+fn assert_broken(files: &[&PathBuf], place: &str) {
+    let (code, report) = verify(&files.iter().copied().cloned().collect::<Vec<_>>());
     assert_eq!(code, 1, "{report}");
     assert!(report.contains(place), "{report}");
 }

@@ -19,7 +19,7 @@ fn every_line_holds_the_hash_of_the_one_before() {
         assert_eq!(records[at]["prev"], hex(&hash));
         assert_eq!(records[at]["seq"], at as u64 + 1);
     }
-    assert_ok(&[path], 4);
+    assert_ok(&[&path], 4);
 }
 
 #[test]
@@ -37,11 +37,11 @@ fn an_edited_line_breaks_the_chain() {
     let mut lines = lines(&path);
     lines[2] = lines[2].replace("4711", "4712");
     put_lines(&path, &lines);
-    assert_broken(&[path.clone()], "audit.jsonl:4: ");
+    assert_broken(&[&path], "audit.jsonl:4: ");
     lines[2].push(' ');
     lines[2].insert(0, 'x');
     put_lines(&path, &lines);
-    assert_broken(&[path], "audit.jsonl:3: ");
+    assert_broken(&[&path], "audit.jsonl:3: ");
 }
 
 #[test]
@@ -53,7 +53,7 @@ fn a_line_taken_out_breaks_the_chain() {
         let mut lines = whole.clone();
         lines.remove(at);
         put_lines(&path, &lines);
-        assert_broken(&[path.clone()], &format!("audit.jsonl:{}: ", at + 1));
+        assert_broken(&[&path], &format!("audit.jsonl:{}: ", at + 1));
     }
 }
 
@@ -64,10 +64,10 @@ fn a_line_put_in_breaks_the_chain() {
     let mut lines = lines(&path);
     lines.insert(3, lines[2].clone());
     put_lines(&path, &lines);
-    assert_broken(&[path.clone()], "audit.jsonl:4: ");
+    assert_broken(&[&path], "audit.jsonl:4: ");
     lines[3] = "anything".into();
     put_lines(&path, &lines);
-    assert_broken(&[path], "audit.jsonl:4: ");
+    assert_broken(&[&path], "audit.jsonl:4: ");
 }
 
 #[test]
@@ -77,7 +77,7 @@ fn lines_in_another_order_break_the_chain() {
     let mut lines = lines(&path);
     lines.swap(2, 3);
     put_lines(&path, &lines);
-    assert_broken(&[path], "audit.jsonl:3: ");
+    assert_broken(&[&path], "audit.jsonl:3: ");
 }
 
 #[test]
@@ -86,9 +86,9 @@ fn a_file_cut_in_a_line_is_broken_there() {
     let path = folder.log_of(5);
     let text = fs::read_to_string(&path).unwrap();
     fs::write(&path, &text[..text.len() - 10]).unwrap();
-    assert_broken(&[path.clone()], "audit.jsonl:6: ");
+    assert_broken(&[&path], "audit.jsonl:6: ");
     fs::write(&path, "").unwrap();
-    assert_broken(&[path], "audit.jsonl:1: ");
+    assert_broken(&[&path], "audit.jsonl:1: ");
 }
 
 #[test]
@@ -101,7 +101,7 @@ fn a_log_without_hashes_cannot_be_verified() {
     write(&AuditLog::open(&settings).unwrap(), 2);
     let path = folder.path("audit.jsonl");
     assert_eq!(records(&path)[1]["prev"], Value::Null);
-    assert_broken(&[path], "audit.jsonl:1: ");
+    assert_broken(&[&path], "audit.jsonl:1: ");
 }
 
 #[test]
@@ -121,14 +121,14 @@ fn the_chain_goes_on_in_the_next_file() {
     log.reopen(&folder.settings()).unwrap();
     write(&log, 2);
     log.reopen(&folder.settings()).unwrap(); // Nothing to do.
-    assert_ok(&[old.clone(), path.clone()], 7);
-    assert_ok(&[path.clone()], 3);
-    assert_broken(&[path.clone(), old.clone()], "audit.1:1: ");
+    assert_ok(&[&old, &path], 7);
+    assert_ok(&[&path], 3);
+    assert_broken(&[&path, &old], "audit.1:1: ");
 
     let mut lines = lines(&old);
     lines.pop();
     put_lines(&old, &lines);
-    assert_broken(&[old, path], "audit.jsonl:1: ");
+    assert_broken(&[&old, &path], "audit.jsonl:1: ");
 }
 
 #[test]
@@ -137,7 +137,7 @@ fn the_chain_goes_on_after_a_restart() {
     folder.log_of(2);
     let path = folder.log_of(2);
     assert_eq!(records(&path)[3]["kind"], "log_start");
-    assert_ok(&[path], 6);
+    assert_ok(&[&path], 6);
 }
 
 #[test]
@@ -164,13 +164,13 @@ fn a_line_torn_by_a_crash_is_kept_and_accounted_for() {
             assert!(start["reason"].is_string(), "{start}");
             assert!(text[..len].ends_with(&all[torn]));
         }
-        assert_ok(&[path.clone()], records);
+        assert_ok(&[&path], records);
 
         if torn < 9 {
             let mut changed = all;
             changed[torn].pop();
             put_lines(&path, &changed);
-            assert_broken(&[path.clone()], &format!("audit.jsonl:{}: ", torn + 1));
+            assert_broken(&[&path], &format!("audit.jsonl:{}: ", torn + 1));
         }
     }
 }
@@ -207,5 +207,5 @@ fn rotation_loses_nothing_that_other_threads_write() {
         writer.join().unwrap();
     }
     files.push(path);
-    assert_ok(&files, 800 + files.len() as u64);
+    assert_ok(&files.iter().collect::<Vec<_>>(), 800 + files.len() as u64);
 }

@@ -34,7 +34,7 @@ fn what_cannot_be_recorded_is_refused_if_the_settings_say_so() {
     assert_eq!(log.record(&event(&who, 4)), Ok(()));
     let path = folder.path("audit.jsonl");
     assert_eq!(records(&path)[0]["lost"], 3);
-    assert_ok(&[folder.path("audit.1"), path], 4);
+    assert_ok(&[&folder.path("audit.1"), &path], 4);
 }
 
 #[test]
@@ -49,7 +49,7 @@ fn what_cannot_be_recorded_is_counted_otherwise() {
     assert_eq!(records[0]["lost"], 3);
     assert_eq!(records[0]["reason"], "3 records could not be written");
     assert_eq!(records.len(), 2);
-    assert_ok(&[folder.path("audit.1"), path], 4);
+    assert_ok(&[&folder.path("audit.1"), &path], 4);
 }
 
 #[test]
@@ -78,7 +78,7 @@ fn the_old_file_is_kept_if_there_can_be_no_new_one() {
     fs::rename(folder.path("sub"), folder.path("old")).unwrap();
     assert!(log.reopen(&settings).is_err());
     write(&log, 1);
-    assert_ok(&[folder.path("old/audit.jsonl")], 2);
+    assert_ok(&[&folder.path("old/audit.jsonl")], 2);
 }
 
 #[test]
@@ -90,7 +90,7 @@ fn without_a_file_nothing_is_written_or_refused() {
     write(&log, 1);
     log.reopen(&AuditSettings::default()).unwrap();
     write(&log, 1);
-    assert_ok(&[folder.path("audit.jsonl")], 2);
+    assert_ok(&[&folder.path("audit.jsonl")], 2);
 }
 
 /// A disk takes a part of a record, part of the next try, and then all of it.
@@ -110,11 +110,11 @@ fn a_record_torn_by_a_full_disk_is_accounted_for() {
     let start = Start { lost: 1, torn };
     file.put(&start.body("here")).unwrap();
     drop(file);
-    assert_ok(&[path.clone()], 2);
+    assert_ok(&[&path], 2);
     // A restart in the middle of that finds the same.
     fs::write(&path, &text).unwrap();
     folder.log_of(1);
-    assert_ok(&[path], 3);
+    assert_ok(&[&path], 3);
 }
 
 fn chain_on(path: &Path) -> Chain {
