@@ -58,7 +58,8 @@ impl Chain {
     /// Another process writes the file: each of the two would go on with a record that is the
     /// last one no more.
     pub(super) fn set_chained(&mut self, is_chained: bool) -> io::Result<()> {
-        if is_chained {
+        // A device is nobody's own.
+        if is_chained && self.file.metadata()?.is_file() {
             self.file.try_lock().map_err(|error| match error {
                 TryLockError::Error(error) => error,
                 TryLockError::WouldBlock => {

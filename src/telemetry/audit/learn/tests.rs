@@ -224,6 +224,22 @@ fn kinds_that_touch_the_same_tables_are_one_rule() {
 }
 
 #[test]
+fn rules_about_no_table_name_none_unless_they_would_allow_all() {
+    let log = Log::new();
+    log.ran("app", &statement(&[Kind::Begin], &[]));
+    let (_, text) = log.learn(None);
+    assert!(!text.contains("tables"), "{text}");
+    log.ran("app", &select("pg_class"));
+    let (_, text) = log.learn(None);
+    assert!(text.contains("tables = [\"pg_catalog.*\"]"), "{text}");
+    assert!(!text.contains("pg_class"), "{text}");
+    assert_eq!(text.matches("[[roles.app.allow]]").count(), 2, "{text}");
+    let role = log.role("app");
+    assert!(allows(&role, &select("pg_class")));
+    assert!(!allows(&role, &select("users")));
+}
+
+#[test]
 fn what_was_refused_is_not_learned() {
     let log = Log::new();
     log.record("app", EventKind::Violation, "deny", &update("a"));

@@ -92,6 +92,16 @@ fn a_file_cut_in_a_line_is_broken_there() {
 }
 
 #[test]
+fn numbers_that_do_not_follow_break_the_chain() {
+    let folder = Folder::new();
+    let path = folder.log_of(1);
+    let mut lines = lines(&path);
+    lines[1] = lines[1].replace("\"seq\":2", "\"seq\":3");
+    put_lines(&path, &lines);
+    assert_broken(&[&path], "audit.jsonl:2: its seq is 3 after 1");
+}
+
+#[test]
 fn a_log_without_hashes_cannot_be_verified() {
     let folder = Folder::new();
     let settings = AuditSettings {

@@ -117,6 +117,21 @@ fn a_record_torn_by_a_full_disk_is_accounted_for() {
     assert_ok(&[&path], 3);
 }
 
+/// All of a record but its line's end is in the file; then only that is.
+#[test]
+fn a_line_end_that_is_owed_is_written_once() {
+    let folder = Folder::new();
+    let path = folder.log_of(1);
+    let text = fs::read_to_string(&path).unwrap();
+    fs::write(&path, text.trim_end()).unwrap();
+    let mut file = chain_on(&path);
+    fs::write(&path, text).unwrap();
+    file.tear(b"\n");
+    assert_eq!(file.torn(), None);
+    file.put("{\"kind\":\"log_start\"}").unwrap();
+    assert_ok(&[&path], 3);
+}
+
 fn chain_on(path: &Path) -> Chain {
     super::super::open(path, true, None).unwrap()
 }
