@@ -14,6 +14,7 @@
 mod children;
 mod commands;
 mod conditions;
+mod cost;
 mod facts;
 mod messages;
 mod objects;
@@ -44,6 +45,9 @@ pub fn classify(text: &[u8]) -> Result<Classification, Unclassifiable> {
     let text = std::str::from_utf8(text).map_err(|_| Unclassifiable::Encoding)?;
     if text.contains('\0') {
         return Err(Unclassifiable::Encoding);
+    }
+    if cost::is_excessive(text) {
+        return Err(Unclassifiable::Costly);
     }
     let parsed = pg_raw_parse::parse(text)
         .map_err(|error| Unclassifiable::Syntax(messages::words_of(&error).into()))?;
