@@ -573,7 +573,8 @@ fn escapes_read_only(setting: &Setting) -> bool {
 /// not be what runs.
 fn changes_lexing(setting: &Setting) -> bool {
     match (setting.name.as_deref(), &setting.value) {
-        (None, _) => true,
+        // It may be one of these: see `Classification::sets_computed`.
+        (None, _) => false,
         (Some("standard_conforming_strings"), value) => *value != Value::Default && !is_true(value),
         (Some("backslash_quote"), value) => *value != Value::Default,
         (Some("client_encoding"), Value::Constant(name)) => !is_safe_encoding(name),
@@ -583,7 +584,7 @@ fn changes_lexing(setting: &Setting) -> bool {
 }
 
 /// Where the default is to refuse: whether a change of a parameter is more than "set" covers.
-fn needs_permission(setting: &Setting) -> bool {
+pub fn needs_permission(setting: &Setting) -> bool {
     setting.name.is_none() || changes_lexing(setting) || escapes_read_only(setting)
 }
 
