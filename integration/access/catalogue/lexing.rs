@@ -13,9 +13,33 @@ async fn row_26_backslashes_in_strings() {
         "set Standard_Conforming_Strings to 'no'",
         "set local standard_conforming_strings = 0",
         "select set_config('standard_conforming_strings', 'off', false)",
-        "select set_config(lower('STANDARD_conforming_strings'), 'off', false)",
         "set backslash_quote = on",
     ];
+    let computed = "select set_config(lower('STANDARD_conforming_strings'), 'off', false)";
+    refused(&mut house, "reader", &[computed]).await;
+    for messages in [
+        vec![q(computed), q("select '\\'; drop table u; --'")],
+        [
+            &run(computed)[..],
+            &[Sync, q("select '\\'; drop table u; --'")],
+        ]
+        .concat(),
+        [
+            &run(computed)[..],
+            &run("select '\\'; drop table u; --'"),
+            &[Sync],
+        ]
+        .concat(),
+    ] {
+        // Who may set a parameter by a computed name is cut off when it was this one, and
+        // nothing is read before that is known.
+        let mut raw = house.login("noddl").await;
+        let answers = say(&mut raw, &messages).await;
+        assert!(answers.closed, "{}", answers.shape());
+        let last = answers.failures().last().cloned().unwrap();
+        assert_eq!(last.severity, "FATAL", "{}", answers.shape());
+        house.is_untouched().await;
+    }
     for user in ["reader", "noddl"] {
         refused(&mut house, user, &texts).await;
         // The second text is read with the new setting before anybody hears of it.
