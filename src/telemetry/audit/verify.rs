@@ -110,6 +110,9 @@ impl Walk {
             return broken("it has no hash of the record before: the log is not chained here");
         };
         if let Some(last) = &self.last {
+            if number == 1 && prev == hex(&Hash::default()) {
+                return broken("a new chain begins here: nothing ties it to the file before");
+            }
             if hex(&last.hash) != prev {
                 return broken(
                     "it is not what was written after the record before: one of the two was \
