@@ -14,11 +14,11 @@
 mod children;
 mod commands;
 mod conditions;
-mod cost;
 mod facts;
 mod messages;
 mod objects;
 mod position;
+mod runs;
 mod scopes;
 mod settings;
 mod walk;
@@ -46,7 +46,7 @@ pub fn classify(text: &[u8]) -> Result<Classification, Unclassifiable> {
     if text.contains('\0') {
         return Err(Unclassifiable::Encoding);
     }
-    if cost::is_excessive(text) {
+    if runs::are_costly(text.as_bytes()) {
         return Err(Unclassifiable::Costly);
     }
     let parsed = pg_raw_parse::parse(text)
