@@ -1,6 +1,9 @@
 //! The forms a value can have: how each is read, described and written.
 
 mod duration;
+mod list;
+mod size;
+mod terms;
 
 use std::fmt::{Debug, Write as _};
 use std::net::SocketAddr;
@@ -11,6 +14,9 @@ use std::str::FromStr;
 use ::config::{Value, ValueKind};
 
 pub(super) use duration::{Span, SpanOrZero};
+pub(super) use list::{Choice, List, Parsed};
+pub(super) use size::{Bytes, PerTime};
+pub(super) use terms::{FUNCTION, GLOB, INSTANT, NETWORK, STATEMENTS, TABLE, WINDOW};
 
 /// What a value has to look like.
 pub(super) trait Form {

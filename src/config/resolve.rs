@@ -1,5 +1,6 @@
 //! From the tables of the file to each layer's settings. Databases are in `pools`.
 
+mod access;
 mod password;
 mod pools;
 mod tls;
@@ -22,14 +23,21 @@ use crate::telemetry::settings::{LogFormat, TelemetrySettings};
 /// with the default.
 pub(super) fn settings(root: &Table<'_>) -> Settings {
     let default = Settings::default();
+    let pools = pools::pools(root);
+    let (policy, tests) = access::policy(root, &pools);
     Settings {
         workers: root.or("workers", &Count(1..=64), default.workers),
         listen: listen(&root.table("listen")),
-        pools: pools::pools(root),
-        session: session(root),
+        pools,
+        session: SessionSettings {
+            policy: Arc::new(policy),
+            ..session(root)
+        },
         console: console(&root.table("console")),
         telemetry: telemetry(root),
+        tests,
         entries: Vec::new(),
+        warnings: Vec::new(),
     }
 }
 
@@ -139,6 +147,7 @@ fn telemetry(root: &Table<'_>) -> TelemetrySettings {
         log_format: log.or("format", &LOG_FORMAT, default.log_format),
         log_level: log.or("level", &LOG_LEVEL, default.log_level),
         metrics_address: metrics.or("address", &OrOff(Socket), default.metrics_address),
+        audit: access::audit(root),
     }
 }
 

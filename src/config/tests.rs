@@ -1,5 +1,6 @@
 //! Whole files, as an operator writes them.
 
+mod access;
 mod environment;
 mod reference;
 mod secrets;

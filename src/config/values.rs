@@ -2,14 +2,14 @@
 //! anybody asked for, so that all others are unknown.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use ::config::{Map, Value, ValueKind};
 
 use super::file::{Variables, Written};
 use super::forms::{Form, Given};
-use super::locate::{KeyPath, dotted};
+use super::locate::{KeyPath, dotted, element_key};
 use super::problem::Problem;
 use super::settings::Entry;
 use super::suggest::closest;
@@ -22,13 +22,25 @@ pub(super) struct Document<'a> {
     /// Where `{ env = "…" }` looks.
     pub(super) variables: &'a Variables,
     problems: RefCell<Vec<Problem>>,
+    warnings: RefCell<Vec<Problem>>,
     entries: RefCell<Vec<Entry>>,
+    /// The keys that have an entry.
+    remembered: RefCell<BTreeSet<KeyPath>>,
     asked: RefCell<BTreeMap<KeyPath, Asked>>,
+}
+
+/// What has come of reading a document.
+pub(super) struct Finished {
+    pub(super) entries: Vec<Entry>,
+    pub(super) problems: Vec<Problem>,
+    pub(super) warnings: Vec<Problem>,
 }
 
 /// What somebody wanted a key to be.
 #[derive(Clone, Copy, Eq, PartialEq)]
 enum Asked {
+    /// A list of tables.
+    List,
     /// A table, whose keys are asked for one by one.
     Table,
     Value,
@@ -41,6 +53,8 @@ impl<'a> Document<'a> {
             base,
             variables,
             problems: RefCell::default(),
+            warnings: RefCell::default(),
+            remembered: RefCell::default(),
             entries: RefCell::default(),
             asked: RefCell::default(),
         }
@@ -55,9 +69,13 @@ impl<'a> Document<'a> {
     }
 
     /// Every key that was asked for, and everything wrong, unknown keys included.
-    pub(super) fn finish(self) -> (Vec<Entry>, Vec<Problem>) {
+    pub(super) fn finish(self) -> Finished {
         self.find_unknown(&[], &self.written.tree);
-        (self.entries.into_inner(), self.problems.into_inner())
+        Finished {
+            entries: self.entries.into_inner(),
+            problems: self.problems.into_inner(),
+            warnings: self.warnings.into_inner(),
+        }
     }
 
     fn find_unknown(&self, parent: &[String], table: &Map<String, Value>) {
@@ -67,6 +85,14 @@ impl<'a> Document<'a> {
             let asked = self.asked.borrow().get(&path).copied();
             match (asked, &value.kind) {
                 (Some(Asked::Table), ValueKind::Table(table)) => self.find_unknown(&path, table),
+                (Some(Asked::List), ValueKind::Array(elements)) => {
+                    for (number, element) in (1..).zip(elements) {
+                        if let ValueKind::Table(table) = &element.kind {
+                            let element = [&path[..], &[element_key(number)]].concat();
+                            self.find_unknown(&element, table);
+                        }
+                    }
+                }
                 // So that the variable is named, not a table that no file has.
                 (_, ValueKind::Table(table)) if self.written.has_override_below(&path) => {
                     self.find_unknown(&path, table);
@@ -114,13 +140,22 @@ impl<'a> Document<'a> {
         }
     }
 
+    /// A table that is read twice is complained of once.
     fn push(&self, path: &[String], value: Option<String>, complaint: String) {
-        self.problems.borrow_mut().push(Problem {
+        let problem = self.problem(path, value, complaint);
+        let mut problems = self.problems.borrow_mut();
+        if !problems.contains(&problem) {
+            problems.push(problem);
+        }
+    }
+
+    fn problem(&self, path: &[String], value: Option<String>, complaint: String) -> Problem {
+        Problem {
             place: self.written.place(path),
             key: dotted(path),
             value,
             complaint,
-        });
+        }
     }
 }
 
@@ -175,8 +210,38 @@ impl<'a> Table<'a> {
     /// The tables of a table whose keys are names.
     pub(super) fn named(&self, key: &str) -> Vec<Table<'a>> {
         let outer = self.table(key);
-        let names = outer.values.into_iter().flat_map(|values| values.keys());
-        names.map(|name| outer.table(name)).collect()
+        outer.keys().map(|name| outer.table(name)).collect()
+    }
+
+    /// The tables of a list, such as the `[[grant]]`s of the root.
+    pub(super) fn list(&self, key: &str) -> Vec<Table<'a>> {
+        let path = self.ask(key, Asked::List);
+        let elements = match self.value(key).map(|value| &value.kind) {
+            None => return Vec::new(),
+            Some(ValueKind::Array(elements)) => &elements[..],
+            Some(_) => &[],
+        };
+        let is_table = |value: &Value| matches!(value.kind, ValueKind::Table(_));
+        if elements.is_empty() || !elements.iter().all(is_table) {
+            let complaint = format!("expected tables, each headed [[{}]]", dotted(&path));
+            self.document.push(&path, None, complaint);
+        }
+        let tables = (1..).zip(elements).filter_map(|(number, element)| {
+            let ValueKind::Table(values) = &element.kind else {
+                return None;
+            };
+            Some(Table {
+                document: self.document,
+                path: [&path[..], &[element_key(number)]].concat(),
+                values: Some(values),
+            })
+        });
+        tables.collect()
+    }
+
+    /// The keys that are set.
+    pub(super) fn keys(&self) -> impl Iterator<Item = &'a String> + use<'a> {
+        self.values.into_iter().flat_map(|values| values.keys())
     }
 
     /// The value of a key that has a default.
@@ -202,7 +267,7 @@ impl<'a> Table<'a> {
         form: &F,
     ) -> BTreeMap<String, String> {
         let table = self.table(key);
-        let keys = table.values.into_iter().flat_map(|values| values.keys());
+        let keys = table.keys();
         keys.filter_map(|key| Some((key.clone(), table.maybe(key, form)?)))
             .collect()
     }
@@ -221,6 +286,12 @@ impl<'a> Table<'a> {
     /// Writes down that the table as a whole will not do.
     pub(super) fn complain_of_table(&self, complaint: impl Into<String>) {
         self.document.push(&self.path, None, complaint.into());
+    }
+
+    /// Writes down what is allowed and yet hardly meant.
+    pub(super) fn warn(&self, key: &str, warning: impl Into<String>) {
+        let warning = self.document.problem(&self.at(key), None, warning.into());
+        self.document.warnings.borrow_mut().push(warning);
     }
 
     fn read<F: Form>(&self, key: &str, form: &F) -> (KeyPath, Option<F::Value>) {
@@ -243,7 +314,11 @@ impl<'a> Table<'a> {
         (path, value)
     }
 
+    /// A role's pool is read once a database: the first is shown.
     fn remember(&self, path: &[String], value: Option<String>, default: Option<String>) {
+        if !self.document.remembered.borrow_mut().insert(path.to_vec()) {
+            return;
+        }
         self.document.entries.borrow_mut().push(Entry {
             key: dotted(path),
             value,

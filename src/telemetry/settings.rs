@@ -1,6 +1,7 @@
 //! What is logged, and where metrics are served. Filled by `config`.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::str::FromStr;
 
 /// The form of a log line.
@@ -43,6 +44,8 @@ pub struct TelemetrySettings {
     pub log_level: String,
     /// Where `/metrics` is served over HTTP; `None`: nowhere.
     pub metrics_address: Option<SocketAddr>,
+    /// The audit log.
+    pub audit: AuditSettings,
 }
 
 impl Default for TelemetrySettings {
@@ -51,6 +54,43 @@ impl Default for TelemetrySettings {
             log_format: LogFormat::Text,
             log_level: "info".into(),
             metrics_address: None,
+            audit: AuditSettings::default(),
         }
     }
+}
+
+/// The audit log.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct AuditSettings {
+    /// The file; `None`: there is no audit log.
+    pub file: Option<PathBuf>,
+    /// What of a text is written.
+    pub sql: AuditSql,
+    /// Whether each record holds the hash of the one before.
+    pub chain: bool,
+    /// Whether nothing may happen that cannot be recorded.
+    pub deny_on_failure: bool,
+}
+
+impl Default for AuditSettings {
+    fn default() -> Self {
+        Self {
+            file: None,
+            sql: AuditSql::Normalized,
+            chain: true,
+            deny_on_failure: false,
+        }
+    }
+}
+
+/// What of a text is written to the audit log.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum AuditSql {
+    /// All of it, without parameters.
+    Full,
+    /// Nothing.
+    None,
+    /// The text without its constants.
+    #[default]
+    Normalized,
 }
