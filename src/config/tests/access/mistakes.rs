@@ -38,7 +38,7 @@ fn all_mistakes_are_said_at_once_with_their_lines() {
 read_onl = true
 limits = { rows = 0, rate = "20" }
 [[roles.analyst.deny]]
-statements = ["dll"]
+statements = ["updaet"]
 functions = "@signals"
 [[roles.analyst.deny]]
 tables = ["secret"]
@@ -55,8 +55,8 @@ usr = "x"
              or \"off\"",
             "3: roles.analyst.limits.rate = \"20\": expected a rate such as \"20/s\", \"1000/m\" \
              or \"5000/h\", or \"off\"",
-            "5: roles.analyst.deny[1].statements = [\"dll\"]: unknown statement \"dll\"; did you \
-             mean \"ddl\"?",
+            "5: roles.analyst.deny[1].statements = [\"updaet\"]: unknown statement \"updaet\"; did \
+             you mean \"update\"?",
             "6: roles.analyst.deny[1].functions = \"@signals\": unknown class of functions \
              \"@signals\"; did you mean \"@signal\"?",
             "8: roles.analyst.deny[2].tables = [\"secret\"]: \"secret\": expected a table with \
