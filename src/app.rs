@@ -5,6 +5,7 @@ mod connection;
 mod listener;
 mod place;
 mod process;
+mod readers;
 mod run;
 mod signals;
 mod worker;

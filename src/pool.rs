@@ -5,12 +5,14 @@ pub mod credentials;
 pub mod error;
 pub mod lease;
 pub mod manager;
+mod needs;
 #[expect(
     clippy::module_inception,
     reason = "the layer is named after its main type"
 )]
 pub mod pool;
 pub mod pools;
+pub mod privileges;
 pub mod replies;
 pub mod server;
 pub mod settings;

@@ -1,10 +1,14 @@
 //! One client, from its first byte to its last. Knows no file, no signal and no listener.
 
+mod admit;
 pub mod audit;
+pub mod bench;
 pub mod context;
+pub mod denials;
 mod downstream;
 mod edit;
 pub mod error;
+mod guard;
 pub mod login;
 mod relay;
 pub mod roster;
@@ -14,4 +18,5 @@ pub mod startup;
 mod statements;
 pub mod stats;
 mod upstream;
+pub mod usage;
 pub mod welcome;

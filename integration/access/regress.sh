@@ -21,8 +21,14 @@ if [[ ! -d $folder/sql ]]; then
     apt=(apt-get -qq -o Dir::Etc::SourceList=/dev/null -o "Dir::Etc::SourceParts=$work/sources"
         -o "Dir::State::Lists=$work/lists" -o APT::Sandbox::User=root)
     "${apt[@]}" update
-    (cd "$work" && "${apt[@]}" source --download-only postgresql-15)
-    tar -C "$work" -xf "$work"/postgresql-15_*.orig.tar.* --wildcards '*/src/test/regress/sql/*.sql'
+    install_postgres
+    version=$(basename "$(dirname "$(debian_postgres)")")
+    # shellcheck source=/dev/null
+    codename=$(. /etc/os-release && echo "$VERSION_CODENAME")
+    # Mirrors forget security updates; the release itself stays.
+    (cd "$work" && { "${apt[@]}" source --download-only "postgresql-$version" \
+        || "${apt[@]}" source --download-only "postgresql-$version/$codename"; })
+    tar -C "$work" -xf "$work/postgresql-$version"_*.orig.tar.* --wildcards '*/src/test/regress/sql/*.sql'
     mkdir -p "$folder"
     mv "$work"/postgresql-*/src/test/regress/sql "$folder/sql"
 fi

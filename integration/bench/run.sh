@@ -15,6 +15,8 @@ usage: run.sh [OPTION…]
   --target NAME=BINARY  one more pgwarden program, with the same configuration (repeatable)
   --session             session mode and a server for each client: what an old PgBouncer,
                         which cannot follow prepared statements, can be compared in
+  --rules               also pgwarden with a role that has rules, as pgwarden-ruled, and with the
+                        same role without them, as pgwarden-free: what judging costs
   --workers2            also pgwarden with two workers, as pgwarden-2w
   --without NAME        leave out direct, pgbouncer or pgwarden (repeatable)
   --seconds N           length of one cell, default 3 (the copies take as long as they take)
@@ -39,12 +41,14 @@ OUT=""
 PICKED=()
 EXTRA=()
 WORKERS2=""
+RULES=""
 declare -A WITHOUT
 
 while [ $# -gt 0 ]; do
     case $1 in
         --session) POOL_MODE=session POOL_SIZE=64 ;;
         --workers2) WORKERS2=1 ;;
+        --rules) RULES=1 ;;
         --short) SECONDS_PER_CELL=1 REPEATS=1 COPY_MB=20 ;;
         -h | --help) usage && exit ;;
         --workload | --target | --without | --seconds | --repeats | --copy-mb | --out)
@@ -91,6 +95,11 @@ write_scripts
 [ -n "${WITHOUT[pgbouncer]:-}" ] || start_pgbouncer
 [ -n "${WITHOUT[pgwarden]:-}" ] || start_pgwarden pgwarden "$PGWARDEN" 1
 [ -z "$WORKERS2" ] || start_pgwarden pgwarden-2w "$PGWARDEN" 2
+if [ -n "$RULES" ]; then
+    ensure_pgwarden
+    start_pgwarden pgwarden-free "$PGWARDEN" 1 free
+    start_pgwarden pgwarden-ruled "$PGWARDEN" 1 ruled
+fi
 for pair in ${EXTRA[@]+"${EXTRA[@]}"}; do
     start_pgwarden "${pair%%=*}" "${pair#*=}" 1
 done

@@ -217,9 +217,9 @@ check_extra() {
     done
 }
 
-# start_pgwarden NAME BINARY WORKERS
+# start_pgwarden NAME BINARY WORKERS [ROLE]; ROLE is none, free or ruled.
 start_pgwarden() {
-    local name=$1 binary=$2 workers=$3
+    local name=$1 binary=$2 workers=$3 role=${4:-none}
     [ -x "$binary" ] || fail "$name: no program at $binary"
     PORT[$name]=$(free_port)
     folder "$name"
@@ -240,9 +240,37 @@ port = ${PORT[direct]}
 method = "scram-sha-256"
 users = "$WORK/userlist.txt"
 END
+    role_settings "$role" >>"$WORK/$name/pgwarden.toml"
     start "$name" "$WORK/$name/pgwarden" "$WORK/$name/pgwarden.toml"
     await "$name"
     TARGETS+=("$name")
+}
+
+# The same role without rules, or with rules of every kind that let all workloads pass.
+role_settings() {
+    case $1 in
+        none) return ;;
+        free) echo '[roles.bench]' ;;
+        ruled)
+            cat <<'END'
+[roles.bench]
+tables = { allow = ["public.*"], deny = ["public.secret"] }
+[[roles.bench.deny]]
+name = "no-schema-changes"
+statements = ["ddl", "dcl", "role_admin"]
+except = { window = "Sun 02:00-04:00 Europe/Paris" }
+[[roles.bench.deny]]
+name = "where-required"
+statements = ["update", "delete"]
+missing = "where"
+[[roles.bench.deny]]
+name = "no-shell"
+statements = ["copy_program", "copy_file"]
+functions = ["@signal", "@server_file", "@runs_sql"]
+END
+            ;;
+    esac
+    printf '[[grant]]\nrole = "bench"\n'
 }
 
 # Fills every pool, so that no measured run opens server connections.

@@ -395,7 +395,7 @@ fn a_statement_that_returns_something_else_on_another_server_is_refused_and_heal
         [parse_complete(), no_parameters(), no_data()],
     );
     // Not run, and the transaction is in the state that an error of the server's leaves.
-    second.receives(parse("", "."));
+    second.receives(parse("", "VALUES (1), (1, 2) -- refused by pgwarden"));
     second.answers(
         [bind("", &name), execute("", 0), sync()],
         [error("42601", "syntax error"), ready(Idle)],

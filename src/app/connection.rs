@@ -106,11 +106,17 @@ async fn steps(
         }
         Hello::Startup(greeted) => greeted,
     };
-    let proved = greeted.authenticate(cx, &settings, client, refused).await?;
+    let mut proved = greeted.authenticate(cx, &settings, client, refused).await?;
     if is_console(proved.database.as_str()) {
+        if !proved.identity.is_proved() {
+            *refused = proved.into_stream().await;
+            return Err(SessionError::Refused(Role::refusal()));
+        }
+        proved.accept();
         return Ok(Entered::Console(Box::new(proved)));
     }
     if place.process.is_closing() {
+        proved.accept();
         *refused = proved.into_stream().await;
         return Err(SessionError::Refused(ErrorResponse::fatal(
             SqlState::CANNOT_CONNECT_NOW,
@@ -147,6 +153,12 @@ async fn run(mut session: Box<Session>, place: &Place, client: &Client) {
     if let Some(error) = &last {
         place.session.logins.error(error.code);
     }
+    let reason = match &ended {
+        Ok(Farewell::ClientLeft) => "the client left".to_owned(),
+        Ok(Farewell::Drained) => "the pooler is shutting down".to_owned(),
+        Err(error) => error.to_string(),
+    };
+    place.session.note_end(client, &reason, last.as_ref());
     // The client may not read any more; it has had its chance then.
     let _ = tokio::time::timeout(LAST_WORDS, session.finish(last.as_ref())).await;
 }

@@ -2,19 +2,26 @@
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use tokio::runtime::Handle;
 use tokio::sync::watch;
-use tracing::{error, info};
+use tokio::task::JoinHandle;
+use tracing::{error, info, warn};
 
+use crate::app::readers;
 use crate::app::workers::{Order, Workers};
 use crate::config::settings::Settings;
 use crate::console::control::{
     Answer, ClientRow, Control, SettingRow, ShutdownMode, UserRow, database_removed,
 };
+use crate::policy::admission::Policy;
 use crate::pool::Pools;
+use crate::session::audit::{Auditor, NoAudit};
+use crate::session::denials::Denials;
 use crate::session::stats::LoginStats;
+use crate::session::usage::Usages;
 use crate::telemetry::logs::LogLevel;
 
 /// What every part of the process may need of the others.
@@ -22,10 +29,17 @@ use crate::telemetry::logs::LogLevel;
 pub(super) struct Process {
     pub(super) pools: Arc<Pools>,
     pub(super) logins: Arc<LoginStats>,
+    pub(super) audit: Arc<dyn Auditor>,
+    pub(super) denials: Arc<Denials>,
+    pub(super) usages: Arc<Usages>,
     pub(super) workers: Workers,
     /// The way to shut down, once somebody has asked for it.
     shutdown: watch::Sender<Option<ShutdownMode>>,
     closing: AtomicU8,
+    reloads: AtomicU64,
+    /// The main thread's: a reload may be asked for on another.
+    runtime: Handle,
+    inspection: Mutex<Option<JoinHandle<()>>>,
     file: PathBuf,
     settings: Mutex<Settings>,
     log: LogLevel,
@@ -42,9 +56,15 @@ impl Process {
         Self {
             pools,
             logins: Arc::default(),
+            audit: Arc::new(NoAudit),
+            denials: Arc::default(),
+            usages: Arc::default(),
             workers,
             shutdown: watch::Sender::new(None),
             closing: AtomicU8::new(0),
+            reloads: AtomicU64::new(0),
+            runtime: Handle::current(),
+            inspection: Mutex::default(),
             file,
             settings: Mutex::new(settings),
             log,
@@ -73,10 +93,29 @@ impl Process {
         self.shutdown.send_replace(Some(mode));
     }
 
+    /// Looks beside the clients whether readers' server users are poor enough.
+    pub(super) fn inspect_readers(&self) {
+        let task = readers::inspect(self.pools.clone(), self.policy());
+        let inspection = self.runtime.spawn(task);
+        let before = self
+            .inspection
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .replace(inspection);
+        if let Some(before) = before {
+            before.abort();
+        }
+    }
+
     /// Loads the file anew, whole or not at all.
     pub(super) fn reload_now(&self) -> Result<(), Vec<String>> {
         match Settings::load(&self.file) {
-            Ok(settings) => {
+            Ok(mut settings) => {
+                Arc::make_mut(&mut settings.session.policy).generation =
+                    self.reloads.fetch_add(1, Ordering::Relaxed) + 1;
+                for warning in &settings.warnings {
+                    warn!("{warning}");
+                }
                 if let Err(error) = self.log.reload(&settings.telemetry) {
                     error!(%error, "log level not changed");
                 }
@@ -86,6 +125,7 @@ impl Process {
                 self.workers
                     .ask_all(|| Order::Reload(session.clone(), console.clone()));
                 *self.settings.lock().unwrap_or_else(PoisonError::into_inner) = settings;
+                self.inspect_readers();
                 info!(file = %self.file.display(), "configuration reloaded");
                 Ok(())
             }
@@ -107,6 +147,19 @@ impl Control for Process {
 
     fn logins(&self) -> &Arc<LoginStats> {
         &self.logins
+    }
+
+    fn policy(&self) -> Arc<Policy> {
+        let settings = self.settings.lock().unwrap_or_else(PoisonError::into_inner);
+        settings.session.policy.clone()
+    }
+
+    fn denials(&self) -> &Denials {
+        &self.denials
+    }
+
+    fn usages(&self) -> &Usages {
+        &self.usages
     }
 
     fn clients(&self) -> Answer<'_, Vec<ClientRow>> {

@@ -23,6 +23,7 @@ use crate::config::settings::Settings;
 use crate::console::control::ShutdownMode;
 use crate::console::{Console, STATS_PERIOD};
 use crate::pool::Pools;
+use crate::session::bench::Bench;
 use crate::session::context::Context;
 use crate::telemetry::{http, logs, metrics};
 
@@ -64,6 +65,9 @@ fn raise_open_files() {
 
 async fn live(file: &Path, settings: Settings) -> io::Result<()> {
     let log = logs::start(&settings.telemetry).map_err(io::Error::other)?;
+    for warning in &settings.warnings {
+        warn!("{warning}");
+    }
     raise_open_files();
     let metrics = metrics::install().map_err(io::Error::other)?;
     let listeners = Listeners::bind(&settings.listen).await?;
@@ -89,7 +93,13 @@ async fn live(file: &Path, settings: Settings) -> io::Result<()> {
                 process.pools.clone(),
                 process.logins.clone(),
                 seed,
-                session,
+                session.clone(),
+                Bench::new(
+                    session.policy.clone(),
+                    process.audit.clone(),
+                    process.denials.clone(),
+                    process.usages.clone(),
+                ),
             ),
             console,
             console_settings: console_settings.into(),
@@ -100,6 +110,7 @@ async fn live(file: &Path, settings: Settings) -> io::Result<()> {
     signals::obey(&process)?;
     tokio::spawn(tidy(process.pools.clone()));
     tokio::spawn(sample(console));
+    process.inspect_readers();
     if let Some(listener) = scraped {
         tokio::spawn(http::serve(listener, process.clone(), Arc::new(metrics)));
     }

@@ -17,6 +17,7 @@ use crate::app::process::Process;
 use crate::app::workers::Order;
 use crate::console::control::{ClientRow, forced_disconnect};
 use crate::console::is_console;
+use crate::policy::admission::Admission;
 use crate::session::roster::{Client, ClientState};
 
 /// Starts a worker's thread.
@@ -48,7 +49,7 @@ async fn obey(place: Rc<Place>, number: usize, mut orders: UnboundedReceiver<Ord
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             let now = tick.tick().await;
-            watched.session.roster.expire(now.into_std());
+            watched.session.tick(now.into_std());
         }
     });
     while let Some(order) = orders.recv().await {
@@ -111,6 +112,7 @@ async fn obey(place: Rc<Place>, number: usize, mut orders: UnboundedReceiver<Ord
 
 fn row(client: &Client) -> ClientRow {
     let server = client.server.borrow();
+    let admission = client.admission.borrow();
     let state = match client.state.get() {
         ClientState::Active => "active",
         ClientState::Idle => "idle",
@@ -132,6 +134,11 @@ fn row(client: &Client) -> ClientRow {
         tls: client.tls.borrow().clone(),
         application_name: client.application_name.borrow().clone(),
         prepared: client.prepared.get(),
+        role: client.role.borrow().clone(),
+        pool_user: client.pool_user.borrow().clone(),
+        grant: admission.as_ref().and_then(Admission::grant),
+        until: admission.as_ref().and_then(Admission::until),
+        who: (**client.who.borrow()).clone(),
     }
 }
 

@@ -8,10 +8,12 @@ use super::settings::{ListenSettings, Settings};
 /// text says what it would do, or what is wrong, a problem a line.
 pub fn check(path: &Path) -> (u8, String) {
     match Settings::load(path) {
-        Ok(settings) => (
-            0,
-            format!("{}: ok ({})\n", path.display(), summary(&settings)),
-        ),
+        Ok(settings) => {
+            let warnings = settings.warnings.iter();
+            let warnings: String = warnings.map(|text| format!("warning: {text}\n")).collect();
+            let summary = summary(&settings);
+            (0, format!("{warnings}{}: ok ({summary})\n", path.display()))
+        }
         Err(problems) => {
             let count = counted(problems.len(), "problem");
             (1, format!("{problems}\n{count}\n"))
@@ -23,7 +25,15 @@ fn summary(settings: &Settings) -> String {
     let databases = counted(settings.pools.databases.len(), "database");
     let users = counted(settings.session.users.users().count(), "user");
     let listeners = listeners(&settings.listen).join(", ");
-    format!("{databases}, {users}, listening on {listeners}")
+    let policy = &settings.session.policy;
+    let access = if policy.grants.is_empty() {
+        String::new()
+    } else {
+        let roles = counted(policy.roles.len(), "role");
+        let grants = counted(policy.grants.len(), "grant");
+        format!("{roles}, {grants}, {}, ", counted(settings.tests, "test"))
+    };
+    format!("{databases}, {users}, {access}listening on {listeners}")
 }
 
 fn listeners(listen: &ListenSettings) -> Vec<String> {

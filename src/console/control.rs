@@ -6,9 +6,12 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use crate::console::{NAMES, is_console};
+use crate::policy::admission::Policy;
 use crate::pool::Pools;
-use crate::pool::settings::DatabaseSettings;
+use crate::session::audit::Who;
+use crate::session::denials::Denials;
 use crate::session::stats::LoginStats;
+use crate::session::usage::Usages;
 use crate::wire::error_response::ErrorResponse;
 use crate::wire::sqlstate::SqlState;
 
@@ -25,6 +28,15 @@ pub trait Control: Send + Sync {
 
     /// Outcomes of logins.
     fn logins(&self) -> &Arc<LoginStats>;
+
+    /// Roles and grants.
+    fn policy(&self) -> Arc<Policy>;
+
+    /// The latest refusals.
+    fn denials(&self) -> &Denials;
+
+    /// What roles use up.
+    fn usages(&self) -> &Usages;
 
     /// All clients of all workers at the moment, console clients included, by number.
     fn clients(&self) -> Answer<'_, Vec<ClientRow>>;
@@ -104,20 +116,30 @@ pub struct ClientRow {
     pub application_name: String,
     /// Statements it has prepared.
     pub prepared: usize,
+    /// Its role; empty before it has one, and on the console.
+    pub role: String,
+    /// The user of the servers it uses; empty before it has a pool, and on the console.
+    pub pool_user: String,
+    /// The grant it was admitted by, from 0; `None`: there are none.
+    pub grant: Option<usize>,
+    /// Until when it is admitted. `None`: for good.
+    pub until: Option<SystemTime>,
+    /// Who it is, for the audit log.
+    pub who: Who,
 }
 
 impl ClientRow {
     /// Database and server user of the pool it is in: the row of SHOW POOLS that counts it.
-    pub fn pool<'a>(&'a self, databases: &'a [Arc<DatabaseSettings>]) -> (&'a str, &'a str) {
+    pub fn pool(&self) -> (&str, &str) {
         if is_console(&self.database) {
             return (NAMES[0], NAMES[0]);
         }
-        let forced = databases
-            .iter()
-            .find(|database| database.name.as_str() == self.database)
-            .and_then(|database| database.server.as_ref())
-            .map(|server| server.user.as_str());
-        (&self.database, forced.unwrap_or(&self.user))
+        let user = if self.pool_user.is_empty() {
+            &self.user
+        } else {
+            &self.pool_user
+        };
+        (&self.database, user)
     }
 }
 

@@ -212,7 +212,7 @@ impl Line {
                 Signal::End(error) => {
                     return Poll::Ready(Interruption::Parting(Parting::Told(error)));
                 }
-                Signal::None | Signal::WaitTimeout(_) => client.listen(cx),
+                Signal::None | Signal::StopStatement | Signal::WaitTimeout(_) => client.listen(cx),
             }
             // What it sends meanwhile is kept, within bounds, for afterwards.
             while inbox.unread().len() < MAX_MESSAGE {
@@ -246,7 +246,7 @@ fn ended(client: &Client, cx: &mut Context<'_>) -> Option<Parting> {
     match client.take_signal() {
         Signal::End(error) => Some(Parting::Told(error)),
         // There is nothing to give up waiting for.
-        Signal::CancelWait | Signal::None | Signal::WaitTimeout(_) => {
+        Signal::CancelWait | Signal::None | Signal::StopStatement | Signal::WaitTimeout(_) => {
             client.listen(cx);
             None
         }

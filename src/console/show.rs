@@ -1,6 +1,7 @@
 //! SHOW: which tables there are. Each group has its file; columns, order and types are
 //! PgBouncer's, so that what reads its console can read this one.
 
+mod access;
 mod config;
 mod connections;
 mod databases;
@@ -23,12 +24,17 @@ pub(super) use config::help;
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[expect(missing_docs, reason = "the names are the commands'")]
 pub enum Show {
+    Access,
     Clients,
     Config,
     Databases,
+    Denials,
+    Grants,
     Help,
+    Identities,
     Lists,
     Pools,
+    Roles,
     Servers,
     State,
     Stats,
@@ -41,13 +47,18 @@ pub enum Show {
 
 impl Show {
     /// All of them.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 19] = [
+        Self::Access,
         Self::Clients,
         Self::Config,
         Self::Databases,
+        Self::Denials,
+        Self::Grants,
         Self::Help,
+        Self::Identities,
         Self::Lists,
         Self::Pools,
+        Self::Roles,
         Self::Servers,
         Self::State,
         Self::Stats,
@@ -61,12 +72,17 @@ impl Show {
     /// What follows SHOW.
     pub fn name(self) -> &'static str {
         match self {
+            Self::Access => "access",
             Self::Clients => "clients",
             Self::Config => "config",
             Self::Databases => "databases",
+            Self::Denials => "denials",
+            Self::Grants => "grants",
             Self::Help => "help",
+            Self::Identities => "identities",
             Self::Lists => "lists",
             Self::Pools => "pools",
+            Self::Roles => "roles",
             Self::Servers => "servers",
             Self::State => "state",
             Self::Stats => "stats",
@@ -85,12 +101,17 @@ impl Show {
     /// The columns; `None` for HELP, which is a notice.
     pub fn columns(self) -> Option<&'static [Column]> {
         Some(match self {
+            Self::Access => access::ACCESS,
             Self::Clients | Self::Servers => connections::COLUMNS,
             Self::Config => config::SETTINGS,
             Self::Databases => databases::DATABASES,
+            Self::Denials => access::DENIALS,
+            Self::Grants => access::GRANTS,
             Self::Help => return None,
+            Self::Identities => access::IDENTITIES,
             Self::Lists => databases::LISTS,
             Self::Pools => pools::COLUMNS,
+            Self::Roles => access::ROLES,
             Self::State => config::STATE,
             Self::Stats => stats::STATS,
             Self::StatsAverages => stats::AVERAGES,
@@ -104,12 +125,17 @@ impl Show {
     pub(super) async fn table(self, console: &Console) -> Table {
         let view = View::of(console).await;
         let rows = match self {
+            Self::Access => access::access(&view),
             Self::Clients => connections::clients(&view),
             Self::Config => config::settings(&view),
             Self::Databases => databases::databases(&view),
+            Self::Denials => access::denials(&view),
+            Self::Grants => access::grants(&view),
             Self::Help => Vec::new(),
+            Self::Identities => access::identities(&view),
             Self::Lists => databases::lists(&view),
             Self::Pools => pools::rows(&view),
+            Self::Roles => access::roles(&view),
             Self::Servers => connections::servers(&view),
             Self::State => config::state(&view),
             Self::Stats => stats::stats(&view),

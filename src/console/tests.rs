@@ -8,6 +8,7 @@ use tokio::task::{JoinHandle, LocalSet};
 
 use super::*;
 use crate::console::control::fake::FakeControl;
+use crate::session::bench::Bench;
 use crate::session::context::Context;
 use crate::session::roster::{Client, ClientState};
 use crate::wire::buffer::Inbox;
@@ -36,6 +37,7 @@ impl Script {
             control.logins.clone(),
             [0; 32],
             Arc::default(),
+            Bench::default(),
         );
         let worker = Rc::new(worker);
         let console = Console::new(control.clone());

@@ -12,7 +12,7 @@ use crate::policy::role::{Role, RoleName};
 use crate::policy::window::Window;
 
 /// All roles and grants; a reload makes another.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Policy {
     /// Counts the reloads: what was judged under another number is judged anew.
     pub generation: u64,
@@ -29,6 +29,20 @@ pub struct Policy {
     pub database_maintenance: BTreeMap<DatabaseName, Vec<Window>>,
     /// Longest text that is judged, in bytes.
     pub max_statement: usize,
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        Self {
+            generation: 0,
+            observe: false,
+            roles: BTreeMap::new(),
+            grants: Vec::new(),
+            maintenance: Vec::new(),
+            database_maintenance: BTreeMap::new(),
+            max_statement: 4 * 1024 * 1024,
+        }
+    }
 }
 
 /// Proof that somebody may use a database. Only [`Policy::admit`] makes one, and only from a

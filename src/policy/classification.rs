@@ -9,6 +9,16 @@ pub struct Classification {
     pub statements: Box<[Statement]>,
 }
 
+impl Classification {
+    /// Whether it sets a parameter of which only the server can know the name. It may be one by
+    /// which texts are read otherwise, so that nothing that follows can be judged before the
+    /// server has said what its parameters are.
+    pub fn sets_computed(&self) -> bool {
+        let mut settings = self.statements.iter().flat_map(|s| s.settings.iter());
+        settings.any(|setting| setting.name.is_none())
+    }
+}
+
 /// What one statement does, everything nested in it included.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Statement {

@@ -1,5 +1,6 @@
 //! Under which circumstances a rule holds.
 
+use std::fmt;
 use std::net::IpAddr;
 use std::time::SystemTime;
 
@@ -50,6 +51,24 @@ impl Condition {
     /// Whether it changes with time.
     pub fn is_timed(&self) -> bool {
         self.window.is_some()
+    }
+}
+
+impl fmt::Display for Condition {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fn list<T: fmt::Display>(name: &str, values: &[T]) -> Option<String> {
+            let values: Vec<_> = values.iter().map(ToString::to_string).collect();
+            (!values.is_empty()).then(|| format!("{name} {}", values.join(", ")))
+        }
+        let window = self.window.as_ref().map(ToString::to_string);
+        let parts = [
+            window,
+            list("from", &self.from),
+            list("user", &self.user),
+            list("database", &self.database),
+        ];
+        let parts: Vec<_> = parts.into_iter().flatten().collect();
+        f.write_str(&parts.join(", "))
     }
 }
 

@@ -67,14 +67,43 @@ enum Lock<'a> {
     TablesDeny,
 }
 
+/// A rule of a role's, its own or one that a setting stands for, for people to read.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Described {
+    /// Its name.
+    pub name: RuleName,
+    /// What it refuses.
+    pub about: String,
+    /// When it holds.
+    pub holds: String,
+    /// Whether it is only observed.
+    pub observe: bool,
+}
+
 /// What a lock has against a statement.
 enum Objection<'a> {
     Hit(Hit<'a>),
     /// An update or delete without a WHERE.
-    WholeTable(Kind),
+    WholeTable,
 }
 
 impl<'a> Judge<'a> {
+    /// Every rule of a role, in the order in which clients hear of them.
+    pub fn rules_of(role: &Role, maintenance: &[Window]) -> Vec<Described> {
+        let judge = Judge {
+            role,
+            maintenance,
+            observe: false,
+            at: Circumstances {
+                now: std::time::SystemTime::UNIX_EPOCH,
+                user: "",
+                address: None,
+                database: "",
+            },
+        };
+        judge.locks().map(|lock| judge.described(lock)).collect()
+    }
+
     /// Whether the text may run.
     pub fn verdict(&self, classified: &Classified) -> Verdict {
         let mut observed = None;
@@ -162,6 +191,59 @@ impl<'a> Judge<'a> {
             rule: rule_name("unknown"),
             outcome,
         })
+    }
+
+    fn described(&self, lock: Lock<'_>) -> Described {
+        let list = |patterns: &[crate::policy::pattern::TablePattern]| {
+            let patterns: Vec<_> = patterns.iter().map(ToString::to_string).collect();
+            patterns.join(", ")
+        };
+        let about = match lock {
+            Lock::Default => "what no allow rule speaks of".to_owned(),
+            Lock::Deny(rule) => rule.about(),
+            Lock::Lexing => "parameters that change how texts are read".to_owned(),
+            Lock::Maintenance | Lock::ReadOnly => format!(
+                "{}; parameters that end read-only mode; functions {}",
+                not_reading(),
+                Class::ALL
+                    .iter()
+                    .filter(|class| class.is_denied_to_readers())
+                    .map(|class| format!("@{class}"))
+                    .collect::<Vec<_>>()
+                    .join(" ")
+            ),
+            Lock::Opaque => "do, function_call: what they do cannot be seen".to_owned(),
+            Lock::SearchPath => "search_path; functions @runs_sql".to_owned(),
+            Lock::TablesAllow => format!("tables other than {}", list(&self.role.allow_tables)),
+            Lock::TablesDeny => format!("tables {}", list(&self.role.deny_tables)),
+        };
+        let holds = match lock {
+            Lock::Deny(rule) => rule.holds(),
+            Lock::Maintenance => self
+                .maintenance
+                .iter()
+                .map(ToString::to_string)
+                .collect::<Vec<_>>()
+                .join(", "),
+            Lock::ReadOnly => match &self.role.read_only {
+                crate::policy::role::ReadOnly::During(window) => window.to_string(),
+                crate::policy::role::ReadOnly::Always | crate::policy::role::ReadOnly::Never => {
+                    "always".to_owned()
+                }
+            },
+            Lock::Default
+            | Lock::Lexing
+            | Lock::Opaque
+            | Lock::SearchPath
+            | Lock::TablesAllow
+            | Lock::TablesDeny => "always".to_owned(),
+        };
+        Described {
+            name: lock.name(),
+            about,
+            holds,
+            observe: matches!(lock, Lock::Deny(rule) if rule.observe),
+        }
     }
 
     /// The locks that the role has.
@@ -253,10 +335,8 @@ impl<'a> Judge<'a> {
             }
             Lock::Deny(rule) => {
                 let hit = rule.hit(statement, &self.role.search_path);
-                if rule.missing_where
-                    && let Some(Hit::Kind(kind)) = hit
-                {
-                    return Some(Objection::WholeTable(kind));
+                if rule.missing_where && matches!(hit, Some(Hit::Kind(_) | Hit::Relation(_))) {
+                    return Some(Objection::WholeTable);
                 }
                 hit
             }
@@ -351,7 +431,7 @@ impl<'a> Judge<'a> {
     ) -> Denial {
         let command = statement.command;
         let subject = match objection {
-            Objection::WholeTable(_) => format!("{command} without WHERE"),
+            Objection::WholeTable => format!("{command} without WHERE"),
             Objection::Hit(Hit::Kind(_)) => command.to_owned(),
             Objection::Hit(Hit::Relation(relation)) => format!("table {}", quoted(&relation.name)),
             Objection::Hit(Hit::Function(name)) => format!("function {}", quoted(name)),
@@ -493,7 +573,8 @@ fn escapes_read_only(setting: &Setting) -> bool {
 /// not be what runs.
 fn changes_lexing(setting: &Setting) -> bool {
     match (setting.name.as_deref(), &setting.value) {
-        (None, _) => true,
+        // It may be one of these: see `Classification::sets_computed`.
+        (None, _) => false,
         (Some("standard_conforming_strings"), value) => *value != Value::Default && !is_true(value),
         (Some("backslash_quote"), value) => *value != Value::Default,
         (Some("client_encoding"), Value::Constant(name)) => !is_safe_encoding(name),
@@ -504,7 +585,7 @@ fn changes_lexing(setting: &Setting) -> bool {
 
 /// Where the default is to refuse: whether a change of a parameter is more than "set" covers.
 fn needs_permission(setting: &Setting) -> bool {
-    changes_lexing(setting) || escapes_read_only(setting)
+    setting.name.is_none() || changes_lexing(setting) || escapes_read_only(setting)
 }
 
 /// Whether texts in a client encoding are read by the server as they are judged here. In

@@ -1,6 +1,7 @@
 //! One rule: which effects it is about, and when.
 
 use std::fmt;
+use std::str::FromStr;
 use std::sync::Arc;
 
 use crate::policy::classification::{Name, Relation, Setting, Statement};
@@ -58,6 +59,25 @@ pub enum Access {
     Write,
 }
 
+impl Access {
+    /// The name in rules.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Read => "read",
+            Self::Write => "write",
+        }
+    }
+}
+
+impl FromStr for Access {
+    type Err = ();
+
+    fn from_str(name: &str) -> Result<Self, ()> {
+        let mut all = [Self::Read, Self::Write].into_iter();
+        all.find(|access| access.as_str() == name).ok_or(())
+    }
+}
+
 /// What of a statement a rule is about.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Hit<'a> {
@@ -93,6 +113,52 @@ impl Rule {
     pub fn is_in_force(&self, at: &Circumstances<'_>) -> bool {
         self.when.as_ref().is_none_or(|when| when.holds(at))
             && !self.except.as_ref().is_some_and(|except| except.holds(at))
+    }
+
+    /// What it is about, in the words of the settings.
+    pub fn about(&self) -> String {
+        let mut parts = Vec::new();
+        if !self.statements.is_empty() {
+            parts.push(format!("statements {}", self.statements));
+        }
+        let mut add = |what: &str, names: Vec<String>| {
+            if !names.is_empty() {
+                parts.push(format!("{what} {}", names.join(", ")));
+            }
+        };
+        add(
+            "functions",
+            self.functions.iter().map(ToString::to_string).collect(),
+        );
+        add(
+            "settings",
+            self.settings.iter().map(ToString::to_string).collect(),
+        );
+        add(
+            "tables",
+            self.tables.iter().map(ToString::to_string).collect(),
+        );
+        let access = match self.access {
+            None => "",
+            Some(Access::Read) => " (read)",
+            Some(Access::Write) => " (write)",
+        };
+        let missing = if self.missing_where {
+            ", without WHERE"
+        } else {
+            ""
+        };
+        format!("{}{access}{missing}", parts.join("; "))
+    }
+
+    /// When it holds, in words.
+    pub fn holds(&self) -> String {
+        match (&self.when, &self.except) {
+            (None, None) => "always".to_owned(),
+            (Some(when), None) => format!("when {when}"),
+            (None, Some(except)) => format!("except {except}"),
+            (Some(when), Some(except)) => format!("when {when}, except {except}"),
+        }
     }
 
     /// Whether that changes with time.

@@ -82,6 +82,11 @@ impl Window {
         changes.sort_unstable();
         changes.into_iter().find(|at| self.contains(*at) != open)
     }
+
+    /// Whether it is over and does not come again.
+    pub fn is_over(&self, now: SystemTime) -> bool {
+        !self.contains(now) && self.next_change(now).is_none()
+    }
 }
 
 /// By what was written.

@@ -3,14 +3,17 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::SystemTime;
 
 use crate::auth::names::{DatabaseName, UserName};
 use crate::auth::scram::Keys;
 use crate::auth::secret::Secret;
 use crate::policy::admission::Admission;
+use crate::policy::role::Role;
 use crate::pool::budget::{Budget, MakeRoom};
 use crate::pool::credentials::Credentials;
 use crate::pool::manager::Workshop;
+use crate::pool::needs::Needs;
 use crate::pool::pool::Pool;
 use crate::pool::server::info::Registry;
 use crate::pool::settings::{DatabaseSettings, PoolsSettings};
@@ -56,8 +59,7 @@ impl Paused {
 struct Key {
     database: DatabaseName,
     user: UserName,
-    /// A replication connection serves one client and no other.
-    replication: Option<String>,
+    needs: Needs,
 }
 
 /// Nobody has heard of the database.
@@ -92,6 +94,7 @@ impl Pools {
         replication: Option<&str>,
         secret: Option<Arc<Secret>>,
     ) -> Result<Arc<Pool>, NoSuchDatabase> {
+        let needs = Needs::of(admission, replication, SystemTime::now());
         let mut state = self.state();
         let name = admission.database();
         let database = state
@@ -100,6 +103,10 @@ impl Pools {
             .get(name)
             .cloned()
             .ok_or_else(|| NoSuchDatabase(name.clone()))?;
+        let no_role = || NoSuchDatabase(name.clone()); // a reload has just removed it
+        let database = needs
+            .apply(&database, &state.settings.roles)
+            .ok_or_else(no_role)?;
         let (user, secret) = match &database.server {
             Some(server) => (server.user.clone(), server.secret.clone()),
             None => (admission.identity().user().clone(), secret),
@@ -107,15 +114,11 @@ impl Pools {
         let key = Key {
             database: name.clone(),
             user: user.clone(),
-            replication: replication.map(Into::into),
+            needs,
         };
         if let Some(pool) = state.pools.get(&key) {
             return Ok(pool.clone());
         }
-        let database = match replication {
-            None => database,
-            Some(kind) => Arc::new(for_replication(&database, kind)),
-        };
         let own = database.server.is_none();
         let credentials = Credentials::new(user, secret);
         if own && let Some(keys) = state.learned.get(credentials.user()) {
@@ -141,7 +144,7 @@ impl Pools {
             let key = Key {
                 database: database.name.clone(),
                 user: server.user.clone(),
-                replication: None,
+                needs: Needs::default(),
             };
             if !state.pools.contains_key(&key) {
                 let pool = self.make(
@@ -152,6 +155,36 @@ impl Pools {
                 state.pools.insert(key, pool);
             }
         }
+    }
+
+    /// The pools of a role that may only read, one for each database, whether or not anybody has
+    /// used them; without those in which every client has its own server user.
+    pub fn of_reader(&self, role: &Role) -> Vec<Arc<Pool>> {
+        let needs = Needs::of_reader(role);
+        let mut state = self.state();
+        let databases: Vec<_> = state.settings.databases.values().cloned().collect();
+        let mut pools = Vec::new();
+        for database in databases {
+            let Some(database) = needs.apply(&database, &state.settings.roles) else {
+                continue;
+            };
+            let Some(server) = database.server.clone() else {
+                continue;
+            };
+            let key = Key {
+                database: database.name.clone(),
+                user: server.user.clone(),
+                needs: needs.clone(),
+            };
+            let known = state.pools.get(&key).cloned();
+            pools.push(known.unwrap_or_else(|| {
+                let credentials = Credentials::new(server.user, server.secret);
+                let pool = self.make(&mut state, database, credentials);
+                state.pools.insert(key, pool.clone());
+                pool
+            }));
+        }
+        pools
     }
 
     /// Takes over new settings. Pools whose servers would be the same go on; others are closed,
@@ -166,14 +199,11 @@ impl Pools {
             .retain(|user, _| old_users.get(user) == new_users.get(user));
         state.pools.retain(|key, pool| {
             let same_user = old_users.get(pool.user()) == new_users.get(pool.user());
-            let same =
-                settings
-                    .databases
-                    .get(&key.database)
-                    .is_some_and(|new| match &key.replication {
-                        None => new.has_same_servers(pool.database()),
-                        Some(kind) => for_replication(new, kind).has_same_servers(pool.database()),
-                    });
+            let same = settings
+                .databases
+                .get(&key.database)
+                .and_then(|new| key.needs.apply(new, &settings.roles))
+                .is_some_and(|new| new.has_same_servers(pool.database()));
             if !(same && same_user) {
                 if let Some(keys) = pool.workshop().credentials.client_keys() {
                     state.learned.insert(pool.user().clone(), keys);
@@ -392,15 +422,4 @@ impl State {
             .or_insert_with(|| Arc::new(Budget::new(limit)))
             .clone()
     }
-}
-
-/// The database as a replication client gets it: its own server for as long as it stays.
-fn for_replication(database: &DatabaseSettings, kind: &str) -> DatabaseSettings {
-    let mut database = database.clone();
-    database
-        .startup_parameters
-        .insert("replication".into(), kind.into());
-    database.pool.mode = crate::pool::settings::PoolMode::Session;
-    database.pool.min_size = 0;
-    database
 }

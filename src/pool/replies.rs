@@ -226,15 +226,14 @@ impl Replies {
         None
     }
 
-    /// Notes that a Parse was sent which the server will refuse, to refuse something in its
-    /// stead: transaction state, skipped messages and savepoints stay the server's business.
-    pub fn refuse(&mut self, error: ErrorResponse) {
-        self.refusals.push_back(error);
-        if self.phase == Phase::Skipping {
-            self.refusals.pop_back();
-            return;
+    /// Notes that a Parse or a Query was sent which the server will refuse, to refuse something
+    /// in its stead: transaction state, skipped messages and savepoints stay the server's
+    /// business.
+    pub fn refuse(&mut self, kind: Kind, error: ErrorResponse) {
+        if self.phase != Phase::Skipping {
+            self.refusals.push_back(error);
+            drop(self.expect(kind, Delivery::Refuse, None));
         }
-        drop(self.expect(Kind::Parse, Delivery::Refuse, None));
     }
 
     /// The error to send for the latest [`Action::Refuse`].
@@ -357,11 +356,12 @@ impl Replies {
         }
     }
 
-    /// Matches an ErrorResponse; `skipped` gets the notes of what the server will not do.
+    /// Matches an ErrorResponse; `skipped` gets the notes of what the server will not do. An
+    /// error that is to be heard `as_it_is` is not replaced, even if we have provoked one.
     ///
     /// In the extended protocol the server then drops everything, Query included, up to the next
     /// Sync: <https://www.postgresql.org/docs/current/protocol-flow.html#PROTOCOL-FLOW-EXT-QUERY>
-    pub fn failed(&mut self, skipped: &mut Vec<Note>) -> Action {
+    pub fn failed(&mut self, skipped: &mut Vec<Note>, as_it_is: bool) -> Action {
         if self.copy == Copy::In && self.ignored_syncs > 0 {
             // Were the Syncs read during the COPY (no reply) or after it failed (a reply)?
             self.certainty = Certainty::Doubtful;
@@ -372,16 +372,24 @@ impl Replies {
         let Some(front) = self.expected.front().copied() else {
             return Action::Forward; // a last word, such as "terminating connection"
         };
-        if matches!(front.kind, Kind::Query | Kind::FunctionCall | Kind::Sync) {
-            return action(front.delivery);
-        }
         // Even if we asked: what failed stands for what the client asked next.
         let refused = front.delivery == Delivery::Refuse;
-        let action = if refused {
+        if refused && as_it_is {
+            self.refusals.pop_front();
+        }
+        let action = if refused && !as_it_is {
             Action::Refuse
         } else {
             Action::Forward
         };
+        if matches!(front.kind, Kind::Query | Kind::FunctionCall | Kind::Sync) {
+            return if front.delivery == Delivery::Swallow {
+                Action::Swallow
+            } else {
+                action
+            };
+        }
+        let first_skipped = usize::from(action == Action::Refuse);
         let mut first = true;
         while let Some(next) = self.expected.front().copied() {
             if next.kind == Kind::Sync {
@@ -395,8 +403,8 @@ impl Replies {
             if next.noted {
                 skipped.extend(self.notes.pop_front());
             }
-            if next.delivery == Delivery::Refuse && !(first && refused) {
-                self.refusals.pop_back();
+            if next.delivery == Delivery::Refuse && !first {
+                self.refusals.remove(first_skipped);
             }
             first = false;
         }

@@ -95,12 +95,21 @@ pub enum RunError {
 }
 
 impl Server {
-    /// Runs a query of ours to its end and drops its rows. The server must be settled before,
+    /// Runs a query of ours to its end. The server must be settled before,
     /// and is after success; else it must be closed. Not cancel safe.
     ///
     /// # Errors
     /// The query failed, or the connection did.
     pub async fn run(&mut self, sql: &str) -> Result<(), RunError> {
+        self.ask(sql).await.map(drop)
+    }
+
+    /// The same, with the rows: of each, its values as text.
+    ///
+    /// # Errors
+    /// The query failed, or the connection did.
+    pub async fn ask(&mut self, sql: &str) -> Result<Vec<Row>, RunError> {
+        let mut rows = Vec::new();
         // "A simple Query message also destroys the unnamed statement."
         self.unnamed = Unnamed::None;
         frontend::put_query(self.outbox.buffer(), sql);
@@ -116,7 +125,7 @@ impl Server {
                         self.inbox.consume(body_end);
                         return match (refused, status) {
                             (Some(error), _) => Err(RunError::Refused(error)),
-                            (None, Some(TransactionStatus::Idle)) => Ok(()),
+                            (None, Some(TransactionStatus::Idle)) => Ok(rows),
                             (None, _) => Err(FramingError::Body.into()),
                         };
                     }
@@ -126,7 +135,7 @@ impl Server {
                     Tag::ErrorResponse => {
                         refused.get_or_insert(Fields::parse(body).to_response(Severity::Error));
                     }
-                    // Rows and notices of a query that only its effect was wanted of.
+                    Tag::DataRow if rows.len() < MAX_OWN_ROWS => rows.push(row(body)?),
                     Tag::CommandComplete
                     | Tag::DataRow
                     | Tag::EmptyQueryResponse
@@ -251,6 +260,22 @@ impl Drop for Server {
     }
 }
 
+/// The values of a row; `None` is NULL.
+pub type Row = Vec<Option<String>>;
+
+fn row(body: &[u8]) -> Result<Row, FramingError> {
+    let mut body = BodyReader::new(body);
+    let columns = body.int16()?;
+    let mut values = Row::new();
+    for _ in 0..columns {
+        values.push(match usize::try_from(body.int32()?) {
+            Ok(len) => Some(String::from_utf8_lossy(body.bytes(len)?).into_owned()),
+            Err(_) => None,
+        });
+    }
+    Ok(values)
+}
+
 /// Notes what a ParameterStatus says.
 ///
 /// # Errors
@@ -268,5 +293,7 @@ pub fn note_parameter(
     Ok(())
 }
 
+/// Rows beyond this are dropped: a query of ours has no more.
+const MAX_OWN_ROWS: usize = 1000;
 /// More than anything a query of our own is answered with.
 const MAX_OWN_REPLY: usize = 1024 * 1024;

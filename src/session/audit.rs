@@ -67,6 +67,30 @@ pub struct Event<'a> {
     pub reason: &'a str,
 }
 
+impl<'a> Event<'a> {
+    /// An entry in which only this is known, with a number of its own.
+    pub fn new(kind: EventKind, who: &'a Who, generation: u64) -> Self {
+        Self {
+            kind,
+            reference: getrandom::u64().unwrap_or_default(),
+            who,
+            protocol: "",
+            sql: None,
+            classification: None,
+            denial: None,
+            verdict: "",
+            generation,
+            transaction: "",
+            server_pid: 0,
+            duration: None,
+            rows: 0,
+            bytes: 0,
+            sqlstate: None,
+            reason: "",
+        }
+    }
+}
+
 /// What happened.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum EventKind {

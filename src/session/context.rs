@@ -2,16 +2,22 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
+use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant, SystemTime};
 
 use crate::auth::names::UserName;
 use crate::auth::scram::Verifier;
 use crate::auth::secret::Secret;
+use crate::policy::admission::Admission;
 use crate::pool::Pools;
-use crate::session::roster::Roster;
+use crate::session::audit::{Event, EventKind};
+use crate::session::bench::Bench;
+use crate::session::roster::{Client, Roster};
 use crate::session::settings::SessionSettings;
 use crate::session::stats::LoginStats;
+use crate::wire::error_response::ErrorResponse;
+use crate::wire::sqlstate::SqlState;
 
 /// What the sessions of one worker share. One a worker; nothing in it crosses a thread.
 #[derive(Debug)]
@@ -26,6 +32,8 @@ pub struct Context {
     pub logins: Arc<LoginStats>,
     /// Makes the salt of an unknown user the same at each try.
     pub mock_seed: [u8; 32],
+    /// What sessions judge by.
+    pub bench: Rc<Bench>,
     settings: RefCell<Arc<SessionSettings>>,
     /// Verifiers derived from plain passwords, and the secrets they were derived from.
     verifiers: RefCell<Verifiers>,
@@ -43,12 +51,14 @@ impl Context {
         logins: Arc<LoginStats>,
         mock_seed: [u8; 32],
         settings: Arc<SessionSettings>,
+        bench: Bench,
     ) -> Self {
         Self {
             worker,
             pools,
             logins,
             mock_seed,
+            bench: Rc::new(bench),
             settings: RefCell::new(settings),
             roster: Roster::default(),
             verifiers: RefCell::default(),
@@ -66,9 +76,77 @@ impl Context {
         self.settings.borrow().idle_timeout
     }
 
-    /// Replaces the settings; clients that have logged in keep what they have.
+    /// Replaces the settings. Clients that have logged in keep what they have, but for their
+    /// rules: who would get another role now, or none, has to go.
     pub fn reload(&self, settings: Arc<SessionSettings>) {
+        self.bench.reload(settings.policy.clone());
         *self.settings.borrow_mut() = settings;
+        let now = self.bench.tick();
+        for client in self.roster.all() {
+            self.readmit(&client, now);
+        }
+    }
+
+    /// Ends what has lasted too long. To be called about ten times a second.
+    pub fn tick(&self, now: Instant) {
+        self.roster.expire(now);
+        let now = self.bench.tick();
+        let ended = |client: &Rc<Client>| {
+            let admission = client.admission.borrow();
+            let until = admission.as_ref().and_then(Admission::until);
+            until.is_some_and(|until| until <= now)
+        };
+        for client in self.roster.select(ended) {
+            self.readmit(&client, now);
+        }
+    }
+
+    /// Writes down that a session has ended.
+    pub fn note_end(&self, client: &Client, reason: &str, told: Option<&ErrorResponse>) {
+        let who = client.who.borrow().clone();
+        let event = Event {
+            reason,
+            duration: client.connected.elapsed().ok(),
+            sqlstate: told.map(|error| error.code),
+            ..Event::new(EventKind::SessionEnd, &who, self.bench.policy().generation)
+        };
+        // It has ended whether or not that can be written down.
+        let _ = self.bench.audit.record(&event);
+    }
+
+    /// Asks once more what a client is admitted as.
+    fn readmit(&self, client: &Client, now: SystemTime) {
+        let Some(old) = client.admission.borrow().clone() else {
+            return;
+        };
+        let (identity, database) = (old.identity().clone(), old.database().clone());
+        let expired = identity.token().is_some_and(|token| token.expires() <= now);
+        let policy = self.bench.policy();
+        match policy.admit(identity, *old.origin(), database, now) {
+            Ok(new)
+                if new.role().name == old.role().name
+                    && new.has_granted_role() == old.has_granted_role() =>
+            {
+                client.admission.replace(Some(new));
+                client.readmitted.guard.set(true);
+                client.readmitted.pool.set(true);
+            }
+            Ok(_) | Err(_) => {
+                let role = &old.role().name;
+                let why = if expired {
+                    "the client's token has expired".to_owned()
+                } else {
+                    format!("the grant of role \"{role}\" no longer holds for this client")
+                };
+                client.end(
+                    ErrorResponse::fatal(
+                        SqlState::ADMIN_SHUTDOWN,
+                        "terminating connection because access was withdrawn",
+                    )
+                    .with_detail(format!("{why}.")),
+                );
+            }
+        }
     }
 
     /// The SCRAM verifier for a user whose secret is a plain password, derived once, off this

@@ -15,6 +15,8 @@ use crate::pool::statement::SERVER_NAME_PREFIX;
 use crate::pool::tracked::Values;
 use crate::session::edit::Edit;
 use crate::session::error::SessionError;
+use crate::session::guard::{Fate, Guard};
+use crate::session::roster::Client;
 use crate::session::statements::ClientStatements;
 use crate::wire::backend::{self, Backend, Tag, TransactionStatus};
 use crate::wire::body::BodyReader;
@@ -49,6 +51,10 @@ pub(super) struct Seen {
     pub(super) reset: bool,
     /// The tracked parameters whose values have changed, a bit each.
     pub(super) changed: u64,
+    /// The role's limit of rows or bytes is exceeded: the server has to be told to stop.
+    pub(super) exceeded: bool,
+    /// The session has left the mode it was to keep to.
+    pub(super) breach: Option<Box<ErrorResponse>>,
     /// Bytes that must have arrived before there is any use in another scan.
     pub(super) wants: usize,
 }
@@ -57,6 +63,8 @@ pub(super) struct Seen {
 #[derive(Debug)]
 pub(super) struct ClientSide<'a> {
     pub(super) statements: &'a mut ClientStatements,
+    pub(super) guard: Option<&'a mut Guard>,
+    pub(super) client: &'a Client,
     pub(super) values: &'a mut Values,
     pub(super) told: &'a mut Values,
     pub(super) outbox: &'a mut Outbox,
@@ -124,6 +132,7 @@ impl Downstream {
                     for (at, (old, new)) in before.iter().zip(server.values.iter()).enumerate() {
                         seen.changed |= if old == new { 0 } else { bit(at) };
                     }
+                    seen.breach = seen.breach.take().or_else(|| breach(body, client));
                     *client.values = server.values.clone();
                     *client.told = server.values.clone();
                     server.replies.answered(head.tag())?
@@ -152,6 +161,9 @@ impl Downstream {
                 | Tag::PortalSuspended => server.replies.answered(head.tag())?,
             };
             self.dropping = action != Action::Forward;
+            if action != Action::Swallow && !seen.fatal {
+                self.restrain(head, edit, client, &mut seen);
+            }
             if action == Action::Refuse
                 && let Some(error) = server.replies.take_refusal()
             {
@@ -163,6 +175,34 @@ impl Downstream {
             self.move_on(edit, len, client.outbox);
             if self.passing == 0 {
                 put_inserts(edit, server, client);
+            }
+        }
+    }
+
+    /// Keeps back what the client's limits do not allow.
+    fn restrain(
+        &mut self,
+        head: Head<Backend>,
+        edit: &mut Edit<'_>,
+        client: &mut ClientSide<'_>,
+        seen: &mut Seen,
+    ) {
+        let Some(guard) = client.guard.as_deref_mut() else {
+            return;
+        };
+        if !guard.restraint.is_watching() {
+            return;
+        }
+        if matches!(head.tag(), Tag::DataRow | Tag::CopyData) {
+            seen.exceeded |= guard.count_row(head.body_len());
+        }
+        match guard.restraint.fate(head.tag(), client.client) {
+            Fate::Pass => {}
+            Fate::Drop => self.dropping = true,
+            Fate::Replace(error) => {
+                seen.error = Some(error.code);
+                edit.insert(client.outbox, |out| error.put(out));
+                self.dropping = true;
             }
         }
     }
@@ -196,7 +236,9 @@ impl Downstream {
             // Somebody has deallocated or prepared out of sight what we have a record of.
             server.soil = server.soil.max(Soil::Statements);
         }
-        let action = server.replies.failed(&mut self.skipped);
+        // In a failed transaction PostgreSQL says so, whatever it is asked.
+        let as_it_is = fields.is_fatal() || fields.code == Some(SqlState::IN_FAILED_TRANSACTION);
+        let action = server.replies.failed(&mut self.skipped, as_it_is);
         // Backwards: what came later is undone first.
         for note in self.skipped.drain(..).rev() {
             server.undo(&note);
@@ -210,6 +252,15 @@ impl Downstream {
         }
         action
     }
+}
+
+/// Whether a ParameterStatus shows that the session has left the mode it was to keep to.
+fn breach(body: &[u8], client: &ClientSide<'_>) -> Option<Box<ErrorResponse>> {
+    let guard = client.guard.as_deref()?;
+    let mut body = BodyReader::new(body);
+    let (name, value) = (body.cstr().ok()?, body.cstr().ok()?);
+    let text = |bytes| std::str::from_utf8(bytes).ok();
+    guard.watch(text(name)?, text(value)?).map(Box::new)
 }
 
 /// Whether a message speaks of a statement under the name that servers know it by.
@@ -262,7 +313,13 @@ fn shape_of(body: &[u8]) -> u64 {
 fn put_inserts(edit: &mut Edit<'_>, server: &mut Server, client: &mut ClientSide<'_>) {
     while let Some((kind, note)) = server.replies.next_insert() {
         let status = server.replies.status();
-        edit.insert(client.outbox, |out| put_insert(out, kind, status));
+        let told = client
+            .guard
+            .as_ref()
+            .is_some_and(|guard| guard.restraint.has_told());
+        if !told {
+            edit.insert(client.outbox, |out| put_insert(out, kind, status));
+        }
         settle_insert(kind, note, status, client.statements);
     }
 }

@@ -4,6 +4,7 @@ use std::future::poll_fn;
 use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use crate::auth::certificate::CertificateNames;
 use crate::auth::identity::Identity;
@@ -12,6 +13,7 @@ use crate::auth::names::{DatabaseName, UserName};
 use crate::auth::scram::{Keys, ScramError, Verifier, server};
 use crate::auth::secret::Secret;
 use crate::auth::{md5, password};
+use crate::policy::grant::Origin;
 use crate::session::context::Context;
 use crate::session::error::SessionError;
 use crate::session::roster::Client;
@@ -50,6 +52,12 @@ impl Proved {
         (self.greeted.stream, self.greeted.inbox, self.greeted.outbox)
     }
 
+    /// Tells the client that it is who it says, before anything else it is told.
+    pub fn accept(&mut self) {
+        let out = self.greeted.outbox.buffer();
+        backend::put_authentication(out, authentication::OK, &[]);
+    }
+
     /// The connection, for an error that ends it, after the client was told that it is who it
     /// says. `None`: it is gone.
     pub async fn into_stream(self) -> Option<Stream> {
@@ -81,6 +89,27 @@ impl Greeted {
             client.application_name.replace(name.to_owned());
         }
         let secret = settings.users.get(user.as_str()).cloned();
+        let certificate = self.certificate();
+        if let Some(names) = &certificate
+            && settings.policy.is_certificate_enough(
+                user.as_str(),
+                names,
+                &self.origin(),
+                database.as_str(),
+                SystemTime::now(),
+            )
+        {
+            let identity = Identity::by_certificate(user.clone(), names)
+                .map(|identity| identity.with_certificate(names.clone()))
+                .unwrap_or_else(|| Identity::beside_certificate(user.clone(), names.clone()));
+            return Ok(Proved {
+                greeted: self,
+                identity,
+                database,
+                secret,
+                keys: None,
+            });
+        }
         let mut conversation = Conversation {
             greeted: &mut self,
             cx,
@@ -88,21 +117,39 @@ impl Greeted {
             user: &user,
         };
         match conversation.run(secret.as_ref()).await {
-            Ok((identity, keys)) => {
-                backend::put_authentication(self.outbox.buffer(), authentication::OK, &[]);
-                Ok(Proved {
-                    greeted: self,
-                    identity,
-                    database,
-                    secret,
-                    keys,
-                })
-            }
+            Ok((identity, keys)) => Ok(Proved {
+                identity: match certificate {
+                    Some(names) => identity.with_certificate(names),
+                    None => identity,
+                },
+                greeted: self,
+                database,
+                secret,
+                keys,
+            }),
             Err(error) => {
                 *refused = Some(self.stream);
                 Err(error)
             }
         }
+    }
+}
+
+impl Greeted {
+    /// Where the client comes from.
+    pub(super) fn origin(&self) -> Origin {
+        let socket = self.stream.socket();
+        Origin {
+            address: socket.peer_addr().map(|address| address.ip()),
+            uid: socket.peer_uid(),
+            tls: self.stream.is_tls(),
+        }
+    }
+
+    /// The names in the client's certificate, which TLS has verified.
+    fn certificate(&self) -> Option<Arc<CertificateNames>> {
+        let der = self.stream.peer_certificate()?;
+        CertificateNames::parse(der).ok().map(Arc::new)
     }
 }
 

@@ -148,7 +148,9 @@ impl Exchange<'_> {
         // Back-pressure: nothing is read from the client while the server does not read.
         ready!(server.outbox.poll_flush(&mut server.stream, cx))
             .map_err(SessionError::ServerLost)?;
-        if self.leaving {
+        let guard = self.line.upstream.guard.as_ref();
+        // Until a cancelled statement has ended, the cancel request could hit the next one.
+        if self.leaving || guard.is_some_and(|guard| guard.restraint.is_stopping()) {
             return Poll::Pending;
         }
         // What is answered here must be read, and what is asked for be answered, before more is
@@ -157,8 +159,11 @@ impl Exchange<'_> {
             return Poll::Pending;
         }
         if self.holding {
-            let statements = &self.line.upstream.statements;
-            if statements.is_asking() || server.replies.is_uncertain() {
+            let upstream = &self.line.upstream;
+            if upstream.statements.is_asking()
+                || server.replies.is_uncertain()
+                || upstream.is_barred(&server.replies)
+            {
                 return self.watch_client(cx); // poll_down brings the answer
             }
             self.holding = false;
@@ -250,6 +255,8 @@ impl Exchange<'_> {
         let mut edit = Edit::new(inbox.unread());
         let mut side = ClientSide {
             statements: &mut line.upstream.statements,
+            guard: line.upstream.guard.as_deref_mut(),
+            client: self.client,
             values: &mut line.values,
             told: &mut line.told,
             outbox: &mut line.outbox,
@@ -265,11 +272,11 @@ impl Exchange<'_> {
         }
         server.inbox = inbox;
         self.server_wants = seen.wants;
-        self.note(&seen, server)?;
+        self.note(seen, server)?;
         Poll::Ready(Ok(self.ended(server)))
     }
 
-    fn note(&mut self, seen: &Seen, server: &Server) -> Result<()> {
+    fn note(&mut self, mut seen: Seen, server: &Server) -> Result<()> {
         self.tally.error = seen.error.or(self.tally.error);
         self.tally.stale_plans |= seen.stale_plans;
         self.tally.reset |= seen.reset;
@@ -279,6 +286,18 @@ impl Exchange<'_> {
         }
         if seen.fatal {
             return Err(SessionError::ServerEnded);
+        }
+        if let Some(error) = seen.breach.take() {
+            return Err(SessionError::Refused(*error));
+        }
+        if seen.exceeded {
+            cancel(server);
+        }
+        if seen.readies > 0
+            && let Some(guard) = &mut self.line.upstream.guard
+            && server.replies.is_answered()
+        {
+            guard.restraint.done(self.client);
         }
         let in_block = server.replies.status() != TransactionStatus::Idle;
         if seen.readies > 0 && in_block && self.mode == PoolMode::Statement {
@@ -318,7 +337,14 @@ impl Exchange<'_> {
         let mut any = false;
         while let Some((kind, note)) = server.replies.next_insert() {
             let status = server.replies.status();
-            put_insert(line.outbox.buffer(), kind, status);
+            let told = line
+                .upstream
+                .guard
+                .as_ref()
+                .is_some_and(|g| g.restraint.has_told());
+            if !told {
+                put_insert(line.outbox.buffer(), kind, status);
+            }
             settle_insert(kind, note, status, &mut line.upstream.statements);
             any = true;
         }
@@ -332,14 +358,29 @@ impl Exchange<'_> {
         match self.client.take_signal() {
             Signal::None | Signal::WaitTimeout(_) => Ok(()),
             Signal::End(error) => Err(SessionError::Refused(error)),
-            Signal::CancelWait => {
-                // The wait was over before the cancel request could end it.
-                if let Some(cancel) = server.info.begin_cancel() {
-                    tokio::task::spawn_local(cancel.deliver());
+            Signal::StopStatement => {
+                if let Some(guard) = &mut self.line.upstream.guard
+                    && let Some(limit) = guard.restraint.time()
+                    && !server.replies.is_answered()
+                {
+                    guard.stop(limit);
+                    cancel(server);
                 }
                 Ok(())
             }
+            Signal::CancelWait => {
+                // The wait was over before the cancel request could end it.
+                cancel(server);
+                Ok(())
+            }
         }
+    }
+}
+
+/// Has what the server is doing cancelled, beside the clients.
+fn cancel(server: &Server) {
+    if let Some(cancel) = server.info.begin_cancel() {
+        tokio::task::spawn_local(cancel.deliver());
     }
 }
 

@@ -9,7 +9,9 @@ use std::time::{Duration, Instant, SystemTime};
 
 use foldhash::fast::RandomState;
 
+use crate::policy::admission::Admission;
 use crate::pool::server::info::ServerInfo;
+use crate::session::audit::Who;
 use crate::wire::cancel_key::CancelKey;
 use crate::wire::error_response::ErrorResponse;
 use crate::wire::sqlstate::SqlState;
@@ -23,6 +25,10 @@ pub struct Client {
     pub user: RefCell<String>,
     /// See `user`.
     pub database: RefCell<String>,
+    /// Its role, and the user of the servers it uses, once known.
+    pub role: RefCell<String>,
+    /// See `role`.
+    pub pool_user: RefCell<String>,
     /// What it says its program is.
     pub application_name: RefCell<String>,
     /// The client's address and port, and ours; empty for a Unix socket.
@@ -43,9 +49,24 @@ pub struct Client {
     pub prepared: Cell<usize>,
     /// The server it has.
     pub server: RefCell<Option<Arc<ServerInfo>>>,
+    /// As what it was let in.
+    pub admission: RefCell<Option<Admission>>,
+    /// The same for the audit log.
+    pub who: RefCell<Rc<Who>>,
+    /// When the statement that runs has taken too long. `None`: no limit, or none runs.
+    pub deadline: Cell<Option<Instant>>,
+    /// It was admitted anew: its guard and its pool may have to be others.
+    pub(super) readmitted: Readmitted,
     key: RefCell<Option<CancelKey>>,
     signal: RefCell<Signal>,
     waker: RefCell<Option<Waker>>,
+}
+
+/// Who has to take notice that a client was admitted anew, and has not.
+#[derive(Debug, Default)]
+pub(super) struct Readmitted {
+    pub(super) guard: Cell<bool>,
+    pub(super) pool: Cell<bool>,
 }
 
 /// What a client is doing.
@@ -71,6 +92,8 @@ pub enum Signal {
     /// Nothing.
     #[default]
     None,
+    /// To have the statement that runs cancelled: it has taken longer than its role may.
+    StopStatement,
     /// To give up waiting for a server: it has taken longer than this.
     WaitTimeout(Duration),
 }
@@ -82,6 +105,8 @@ impl Client {
             id,
             user: RefCell::default(),
             database: RefCell::default(),
+            role: RefCell::default(),
+            pool_user: RefCell::default(),
             application_name: RefCell::default(),
             addresses,
             connected: SystemTime::now(),
@@ -92,6 +117,10 @@ impl Client {
             limit: Cell::new(None),
             prepared: Cell::new(0),
             server: RefCell::default(),
+            admission: RefCell::default(),
+            who: RefCell::default(),
+            deadline: Cell::new(None),
+            readmitted: Readmitted::default(),
             key: RefCell::default(),
             signal: RefCell::default(),
             waker: RefCell::default(),
@@ -196,6 +225,14 @@ impl Roster {
     /// timer of its own then.
     pub fn expire(&self, now: Instant) {
         for client in self.clients.borrow().values() {
+            if client
+                .deadline
+                .get()
+                .is_some_and(|deadline| now >= deadline)
+            {
+                client.deadline.set(None);
+                client.signal(Signal::StopStatement);
+            }
             let Some(limit) = client.limit.get() else {
                 continue;
             };
@@ -223,6 +260,16 @@ impl Roster {
     /// All clients.
     pub fn all(&self) -> Vec<Rc<Client>> {
         self.clients.borrow().values().cloned().collect()
+    }
+
+    /// The clients of which something is true.
+    pub(super) fn select(&self, wanted: impl Fn(&Rc<Client>) -> bool) -> Vec<Rc<Client>> {
+        let clients = self.clients.borrow();
+        clients
+            .values()
+            .filter(|client| wanted(client))
+            .cloned()
+            .collect()
     }
 
     /// How many there are.

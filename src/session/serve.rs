@@ -11,6 +11,7 @@ use tokio::io::AsyncWriteExt;
 
 use crate::auth::secret::Secret;
 use crate::policy::admission::Admission;
+use crate::policy::role::ReadOnly;
 use crate::pool::error::CheckoutError;
 use crate::pool::pools::ClientPlace;
 use crate::pool::server::Server;
@@ -24,6 +25,7 @@ use crate::session::error::SessionError;
 use crate::session::relay::{End, Line, MAX_UNREAD, Tally, exchange};
 use crate::session::roster::{Client, ClientState, Signal};
 use crate::session::upstream::Scan;
+use crate::session::usage::Connected;
 use crate::wire::backend::{self, TransactionStatus};
 use crate::wire::error_response::ErrorResponse;
 use crate::wire::frontend::{Frontend, Tag};
@@ -39,7 +41,6 @@ pub struct Session {
     pub(super) line: Line,
     pub(super) client: Rc<Client>,
     pub(super) pool: Arc<Pool>,
-    pub(super) admission: Admission,
     /// What the users file knows of the user, for servers opened in its name.
     pub(super) secret: Option<Arc<Secret>>,
     /// Settings of the start-up packet that the server does not report.
@@ -47,8 +48,10 @@ pub struct Session {
     /// The tracked values the client began with: what RESET gives it back.
     pub(super) initial: Values,
     pub(super) replication: Option<String>,
-    /// Held, not read: its place among the clients.
-    pub(super) _place: ClientPlace,
+    /// Whether the pool is one of servers that only read, where that changes with time.
+    pub(super) reads_only: Option<bool>,
+    /// Held, not read: its place among the clients, and among its role's.
+    pub(super) _places: (ClientPlace, Option<Connected>),
 }
 
 /// Why a session ended well.
@@ -135,7 +138,10 @@ impl Session {
         poll_fn(|task| {
             match client.take_signal() {
                 Signal::End(error) => return Poll::Ready(Err(SessionError::Refused(error))),
-                Signal::CancelWait | Signal::None | Signal::WaitTimeout(_) => {}
+                Signal::CancelWait
+                | Signal::None
+                | Signal::StopStatement
+                | Signal::WaitTimeout(_) => {}
             }
             if cx.is_draining() {
                 return Poll::Ready(Ok(Some(Farewell::Drained)));
@@ -147,7 +153,28 @@ impl Session {
             loop {
                 if !line.inbox.unread().is_empty() && line.inbox.unread().len() >= wants {
                     match line.upstream.wants(line.inbox.unread())? {
-                        Scan::Done | Scan::Hold => return Poll::Ready(Ok(None)),
+                        Scan::Done | Scan::Hold => {
+                            let unread = line.inbox.unread();
+                            let Some((len, error)) = line.upstream.refused_at_the_door(unread)
+                            else {
+                                return Poll::Ready(Ok(None));
+                            };
+                            line.inbox.consume(len);
+                            cx.logins.error(error.code);
+                            let out = line.outbox.buffer();
+                            error.put(out);
+                            backend::put_ready_for_query(out, TransactionStatus::Idle);
+                            wants = 0;
+                            let sent = line.outbox.poll_flush(&mut line.stream, task);
+                            if let Poll::Ready(Err(error)) = sent {
+                                return Poll::Ready(Err(SessionError::ClientLost(error)));
+                            }
+                            if line.outbox.waiting() > MAX_UNREAD {
+                                client.listen(task);
+                                return Poll::Pending; // until it reads
+                            }
+                            continue;
+                        }
                         Scan::Terminate => return Poll::Ready(Ok(Some(Farewell::ClientLeft))),
                         Scan::Wants(len) => wants = len,
                     }
@@ -170,6 +197,9 @@ impl Session {
 
     /// Borrows a server. `None`: the client has cancelled, and was told so.
     async fn checkout(&mut self, cx: &Context, began: Instant) -> Result<Option<(Lease, Instant)>> {
+        if self.needs_other_pool(cx) {
+            self.find_pool(cx)?;
+        }
         loop {
             let waited = {
                 let (line, client) = (&mut self.line, &self.client);
@@ -191,7 +221,7 @@ impl Session {
                             let error = CheckoutError::QueryWaitTimeout(limit);
                             return Poll::Ready(Err(error.into()));
                         }
-                        Signal::None => client.listen(task),
+                        Signal::None | Signal::StopStatement => client.listen(task),
                     }
                     // Who waits is watched: its place in the queue is for the living.
                     while line.inbox.unread().len() < MAX_UNREAD {
@@ -226,12 +256,25 @@ impl Session {
         }
     }
 
+    /// Whether the client was admitted anew, or may only read now and might write before, or
+    /// the other way round.
+    fn needs_other_pool(&self, cx: &Context) -> bool {
+        let readmitted = self.client.readmitted.pool.take();
+        readmitted
+            || self.reads_only.is_some_and(|before| {
+                let admission = self.client.admission.borrow();
+                let now = admission.as_ref().map(|a| a.is_read_only(cx.bench.now()));
+                now.is_some_and(|now| now != before)
+            })
+    }
+
     fn find_pool(&mut self, cx: &Context) -> Result<()> {
-        let found = cx.pools.pool_for(
-            &self.admission,
-            self.replication.as_deref(),
-            self.secret.clone(),
-        );
+        let admission = self.client.admission.borrow().clone();
+        let admission = admission.ok_or(CheckoutError::Closed)?;
+        self.reads_only = reads_only(&admission, cx);
+        let found = cx
+            .pools
+            .pool_for(&admission, self.replication.as_deref(), self.secret.clone());
         match found {
             Ok(pool) if !pool.is_closed() => {
                 self.line.upstream.changes_to(&pool);
@@ -417,6 +460,13 @@ impl Session {
             self.line.upstream.statements.renew(self.pool.statements());
         }
     }
+}
+
+/// Whether a client may only read at the moment; `None`: that never changes.
+pub(super) fn reads_only(admission: &Admission, cx: &Context) -> Option<bool> {
+    let timed = matches!(admission.role().read_only, ReadOnly::During(_))
+        || !admission.maintenance().is_empty();
+    timed.then(|| admission.is_read_only(cx.bench.now()))
 }
 
 /// Gives a server back; what must be cleaned is cleaned beside the client.

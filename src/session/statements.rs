@@ -69,6 +69,17 @@ impl ClientStatements {
         self.names.as_ref()?.get(name)
     }
 
+    /// The text of a statement; of the unnamed one by the empty name.
+    pub(super) fn text(&self, name: &[u8]) -> Option<&[u8]> {
+        let parse_rest = match (name, &self.unnamed) {
+            ([], Unnamed::Shared(statement)) => statement.parse_rest(),
+            ([], Unnamed::Text(parse_rest, _)) => parse_rest,
+            ([], Unnamed::Lost | Unnamed::None) => return None,
+            (name, _) => self.named(name)?.parse_rest(),
+        };
+        parse_rest.split(|byte| *byte == 0).next()
+    }
+
     /// How much the client has us remember, in bytes.
     pub(super) fn kept(&self) -> usize {
         self.kept

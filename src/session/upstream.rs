@@ -3,9 +3,11 @@
 //! No I/O here. A scan looks at the bytes of one read; bodies it need not read pass as they
 //! arrive, whatever their size.
 
+mod guarded;
 mod look;
 mod prepared;
 
+use std::rc::Rc;
 use std::sync::Arc;
 
 use crate::pool::Pool;
@@ -13,8 +15,11 @@ use crate::pool::replies::{About, Delivery, Kind, Note};
 use crate::pool::server::reset::Soil;
 use crate::pool::server::{Server, Unnamed};
 use crate::pool::settings::PoolMode;
+use crate::session::bench::Bench;
 use crate::session::edit::Edit;
 use crate::session::error::SessionError;
+use crate::session::guard::Guard;
+use crate::session::roster::Client;
 use crate::session::statements::ClientStatements;
 use crate::session::upstream::look::{
     begins_group, deallocated, is_skipped, looked_at, takes_names,
@@ -28,9 +33,13 @@ type Result<T> = std::result::Result<T, SessionError>;
 #[derive(Debug)]
 pub(super) struct Upstream {
     pub(super) statements: ClientStatements,
-    /// Bytes of a message's body that still pass unseen.
+    /// Judges what the client sends, if its role has rules or limits.
+    pub(super) guard: Option<Box<Guard>>,
+    /// Bytes of a message's body that still pass unseen, or are dropped.
     passing: usize,
-    client: u64,
+    dropping: bool,
+    client: Rc<Client>,
+    bench: Rc<Bench>,
     /// Whether servers change under the client, so that its statements must follow it.
     renames: bool,
     /// What changes the meaning of a statement's text.
@@ -96,11 +105,19 @@ pub(super) struct Counts {
 }
 
 impl Upstream {
-    pub(super) fn new(client: u64, pool: &Pool, context: Arc<str>) -> Self {
+    pub(super) fn new(
+        client: &Rc<Client>,
+        bench: &Rc<Bench>,
+        pool: &Pool,
+        context: Arc<str>,
+    ) -> Self {
         Self {
             statements: ClientStatements::default(),
+            guard: Guard::new(bench, client),
             passing: 0,
-            client,
+            dropping: false,
+            client: client.clone(),
+            bench: bench.clone(),
             renames: renames(pool),
             context,
         }
@@ -117,7 +134,8 @@ impl Upstream {
     }
 
     /// Whether there is anything to scan: else no server is needed yet.
-    pub(super) fn wants(&self, input: &[u8]) -> Result<Scan> {
+    pub(super) fn wants(&mut self, input: &[u8]) -> Result<Scan> {
+        self.renew_guard();
         let Some(head) = Head::<Frontend>::parse(input).map_err(SessionError::ClientFraming)?
         else {
             return Ok(Scan::Wants(Head::<Frontend>::LEN));
@@ -125,7 +143,7 @@ impl Upstream {
         if head.tag() == Tag::Terminate {
             return Ok(Scan::Terminate);
         }
-        let needed = head.message_len().min(looked_at(head.tag()));
+        let needed = self.needed(head);
         Ok(if input.len() < needed {
             Scan::Wants(needed)
         } else {
@@ -135,11 +153,16 @@ impl Upstream {
 
     /// Looks at what has arrived, and notes what the server will owe for it.
     pub(super) fn scan(&mut self, at: &mut Passage<'_, '_>) -> Result<Scan> {
+        self.renew_guard();
         loop {
             let rest = at.edit.rest();
             if self.passing > 0 {
                 let len = self.passing.min(rest.len());
-                at.edit.pass(len);
+                if self.dropping {
+                    at.skip(len);
+                } else {
+                    at.edit.pass(len);
+                }
                 self.passing -= len;
                 if self.passing > 0 {
                     return Ok(Scan::Done);
@@ -150,7 +173,7 @@ impl Upstream {
             else {
                 return Ok(Scan::Wants(Head::<Frontend>::LEN));
             };
-            let needed = head.message_len().min(looked_at(head.tag()));
+            let needed = self.needed(head);
             if rest.len() < needed {
                 return Ok(Scan::Wants(needed));
             }
@@ -158,10 +181,14 @@ impl Upstream {
                 self.pass(at, head);
                 continue;
             }
-            if at.server.replies.is_uncertain() && begins_group(head.tag()) {
+            let waits = at.server.replies.is_uncertain() || self.is_barred(&at.server.replies);
+            if waits && begins_group(head.tag()) {
                 return Ok(Scan::Hold);
             }
             let body = &rest[Head::<Frontend>::LEN..head.message_len().min(rest.len())];
+            if self.guard.is_some() && self.refuse(at, head, body)? {
+                continue;
+            }
             match head.tag() {
                 Tag::Bind => self.bind(at, head, body)?,
                 Tag::Close => self.close(at, head, body)?,
@@ -240,8 +267,24 @@ impl Upstream {
         let len = head.message_len().min(at.edit.rest().len());
         at.edit.pass(len);
         self.passing = head.message_len() - len;
+        self.dropping = false;
+    }
+
+    /// How much of a message must have arrived before it is looked at.
+    fn needed(&self, head: Head<Frontend>) -> usize {
+        let longest = match &self.guard {
+            // All that may be judged of it, and names before it and types behind it.
+            Some(guard) if matches!(head.tag(), Tag::Parse | Tag::Query) => {
+                looked_at(head.tag()).max(guard.max_text().saturating_add(ROUND_A_TEXT))
+            }
+            Some(_) | None => looked_at(head.tag()),
+        };
+        head.message_len().min(longest)
     }
 }
+
+/// What a Parse may have besides its text, in bytes.
+const ROUND_A_TEXT: usize = 64 * 1024;
 
 /// Whether a pool's clients change servers, so that their statements must follow them.
 fn renames(pool: &Pool) -> bool {

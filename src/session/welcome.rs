@@ -3,8 +3,8 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
-use crate::policy::admission::NotAdmitted;
-use crate::policy::grant::Origin;
+use crate::policy::admission::Admission;
+use crate::policy::role::Role;
 use crate::pool::Pool;
 use crate::pool::pools::{ClientPlace, NoPlace};
 use crate::pool::tracked::Values;
@@ -14,9 +14,10 @@ use crate::session::error::SessionError;
 use crate::session::login::Proved;
 use crate::session::relay::Line;
 use crate::session::roster::Client;
-use crate::session::serve::Session;
+use crate::session::serve::{Session, reads_only};
 use crate::session::settings::SessionSettings;
 use crate::session::upstream::Upstream;
+use crate::session::usage::Connected;
 use crate::wire::backend::{self, TransactionStatus};
 use crate::wire::cancel_key::CancelKey;
 use crate::wire::error_response::ErrorResponse;
@@ -33,7 +34,7 @@ impl Proved {
     /// # Errors
     /// No such database, no place in it, or no server. `refused` then gets the connection.
     pub async fn enter(
-        self,
+        mut self,
         cx: &Context,
         settings: &SessionSettings,
         client: &Rc<Client>,
@@ -49,12 +50,13 @@ impl Proved {
     }
 
     async fn prepare(
-        &self,
+        &mut self,
         cx: &Context,
         settings: &SessionSettings,
         client: &Rc<Client>,
     ) -> Result<Prepared> {
-        let asked = Asked::parse(&self.greeted.parameters, settings)?;
+        let admission = self.admit(cx, client)?;
+        let mut asked = Asked::parse(&self.greeted.parameters, settings)?;
         if let Some(kind) = &asked.replication {
             client.replication.set(if kind == "database" {
                 "logical"
@@ -62,17 +64,28 @@ impl Proved {
                 "physical"
             });
         }
-        let admission = settings
-            .policy
-            .admit(
-                self.identity.clone(),
-                Origin::default(),
-                self.database.clone(),
-                std::time::SystemTime::now(),
-            )
-            .map_err(|NotAdmitted| {
-                SessionError::Refused(ErrorResponse::fatal(SqlState::INVALID_AUTHORIZATION, "no"))
-            })?;
+        let role = admission.role();
+        if asked.replication.is_some() && role.has_rules() && !role.replication {
+            let text = format!(
+                "permission denied: replication is not allowed for role \"{}\"",
+                role.name
+            );
+            let error = ErrorResponse::fatal(SqlState::INSUFFICIENT_PRIVILEGE, text);
+            return Err(SessionError::Refused(error.with_detail(
+                "What a replication connection does cannot be judged. The role needs replication = true.",
+            )));
+        }
+        let usage = cx.bench.usages.of(&role.name);
+        let connected = match role.limits.connections {
+            None => None,
+            limit => Some(usage.connect(limit).ok_or_else(|| too_many_of(role))?),
+        };
+        self.check_settings(cx, client, &asked)?;
+        if let Some(template) = &role.application_name {
+            asked
+                .settings
+                .set("application_name", &self.application_name(template, role));
+        }
         let no_database = |_| {
             let text = format!("database \"{}\" does not exist", self.database);
             SessionError::Refused(ErrorResponse::fatal(SqlState::INVALID_CATALOG_NAME, text))
@@ -94,10 +107,11 @@ impl Proved {
             pool.learn(self.identity.user(), keys.clone());
         }
         let reported = pool.welcome().await?;
+        self.note_start(cx, client, &admission, &pool)?;
         Ok(Prepared {
             admission,
             pool,
-            place,
+            places: (place, connected),
             reported,
             asked,
         })
@@ -107,7 +121,7 @@ impl Proved {
         let Prepared {
             admission,
             pool,
-            place,
+            places,
             reported,
             asked,
         } = prepared;
@@ -133,7 +147,7 @@ impl Proved {
         let context = meaning(&values, &extra, &pool);
         Session {
             line: Line {
-                upstream: Upstream::new(client.id, &pool, context),
+                upstream: Upstream::new(client, &cx.bench, &pool, context),
                 downstream: Downstream::default(),
                 told: values.clone(),
                 values: values.clone(),
@@ -146,24 +160,24 @@ impl Proved {
             extra: Arc::new(extra),
             secret: self.secret,
             replication: asked.replication,
-            _place: place,
-            admission,
+            reads_only: reads_only(&admission, cx),
+            _places: places,
             pool,
         }
     }
 }
 
 struct Prepared {
-    admission: crate::policy::admission::Admission,
+    admission: Admission,
     pool: Arc<Pool>,
-    place: ClientPlace,
+    places: (ClientPlace, Option<Connected>),
     reported: Arc<Parameters>,
     asked: Asked,
 }
 
 /// What a start-up packet asks for, besides user and database.
-struct Asked {
-    settings: Parameters,
+pub(super) struct Asked {
+    pub(super) settings: Parameters,
     replication: Option<String>,
 }
 
@@ -268,6 +282,17 @@ fn unsupported_options() -> SessionError {
         SqlState::PROTOCOL_VIOLATION,
         "unsupported options startup parameter: only '-c config=val' and '--config=val' are allowed",
     ))
+}
+
+fn too_many_of(role: &Role) -> SessionError {
+    let limit = role.limits.connections.unwrap_or_default();
+    let text = format!("too many connections for role \"{}\"", role.name);
+    SessionError::Refused(
+        ErrorResponse::fatal(SqlState::CONFIGURATION_LIMIT_EXCEEDED, text).with_detail(format!(
+            "The limit \"connections\" of role \"{}\" is {limit}.",
+            role.name
+        )),
+    )
 }
 
 fn too_many(no_place: &NoPlace) -> ErrorResponse {

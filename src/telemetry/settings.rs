@@ -94,3 +94,25 @@ pub enum AuditSql {
     #[default]
     Normalized,
 }
+
+impl AuditSql {
+    /// The name in settings.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Full => "full",
+            Self::None => "none",
+            Self::Normalized => "normalized",
+        }
+    }
+}
+
+impl FromStr for AuditSql {
+    type Err = ();
+
+    fn from_str(name: &str) -> Result<Self, ()> {
+        [Self::Full, Self::None, Self::Normalized]
+            .into_iter()
+            .find(|form| form.as_str() == name)
+            .ok_or(())
+    }
+}

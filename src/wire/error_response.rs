@@ -44,6 +44,8 @@ pub struct ErrorResponse {
     pub detail: Option<String>,
     /// What to do about it.
     pub hint: Option<String>,
+    /// Where in the query's text it is about, in characters, from 1.
+    pub position: Option<usize>,
     /// The function of PostgreSQL's source that would raise it: some drivers go by that.
     pub routine: Option<&'static str>,
 }
@@ -67,6 +69,7 @@ impl ErrorResponse {
             message: message.into(),
             detail: None,
             hint: None,
+            position: None,
             routine: None,
         }
     }
@@ -82,6 +85,13 @@ impl ErrorResponse {
     #[must_use]
     pub fn with_detail(mut self, detail: impl Into<String>) -> Self {
         self.detail = Some(detail.into());
+        self
+    }
+
+    /// The same about this place of the query's text, in characters, from 1.
+    #[must_use]
+    pub fn with_position(mut self, position: Option<usize>) -> Self {
+        self.position = position;
         self
     }
 
@@ -114,6 +124,9 @@ impl ErrorResponse {
             }
             if let Some(hint) = &self.hint {
                 field(b'H', hint);
+            }
+            if let Some(position) = self.position {
+                field(b'P', &position.to_string());
             }
             if let Some(routine) = self.routine {
                 field(b'R', routine);

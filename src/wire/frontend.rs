@@ -67,6 +67,26 @@ pub fn put_query(out: &mut Vec<u8>, sql: &str) {
     put_message(out, Tag::Query as u8, |body| put_cstr(body, sql.as_bytes()));
 }
 
+/// Appends a Query that every server refuses: see [`put_refused_parse`].
+pub fn put_refused_query(out: &mut Vec<u8>) {
+    put_query(out, REFUSED);
+}
+
+/// Appends a Parse that every server refuses, and that leaves no statement of this name: it
+/// puts the transaction into the state that an error of the server's own would. In a failed
+/// transaction it is answered like any other statement.
+pub fn put_refused_parse(out: &mut Vec<u8>, name: &[u8]) {
+    put_message(out, Tag::Parse as u8, |body| {
+        put_cstr(body, name);
+        put_cstr(body, REFUSED.as_bytes());
+        body.extend_from_slice(&0_i16.to_be_bytes());
+    });
+}
+
+/// PostgreSQL's grammar takes it, so that in a failed transaction it is answered with that; its
+/// analysis never does. The comment is for who reads the server's log.
+const REFUSED: &str = "VALUES (1), (1, 2) -- refused by pgwarden";
+
 /// Appends a PasswordMessage.
 pub fn put_password(out: &mut Vec<u8>, password: &[u8]) {
     put_message(out, Tag::Password as u8, |body| put_cstr(body, password));

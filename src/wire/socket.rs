@@ -64,6 +64,14 @@ impl Socket {
         }
     }
 
+    /// The user id of the process at the other end of a Unix socket.
+    pub fn peer_uid(&self) -> Option<u32> {
+        match &self.kind {
+            Kind::Unix(socket) => socket.peer_cred().ok().map(|peer| peer.uid()),
+            Kind::Tcp(_) | Kind::Lost => None,
+        }
+    }
+
     /// Whether reading may bring something; it may also turn out not to.
     ///
     /// # Errors

@@ -54,6 +54,8 @@ impl SqlState {
     pub const ADMIN_SHUTDOWN: Self = Self(*b"57P01");
     /// `57P03`
     pub const CANNOT_CONNECT_NOW: Self = Self(*b"57P03");
+    /// `58030`
+    pub const IO_ERROR: Self = Self(*b"58030");
     /// `F0000`
     pub const CONFIG_FILE_ERROR: Self = Self(*b"F0000");
     /// `00000`

@@ -27,6 +27,10 @@ pub(crate) struct Failure {
     pub(crate) severity: String,
     pub(crate) code: String,
     pub(crate) message: String,
+    pub(crate) detail: String,
+    pub(crate) hint: String,
+    /// Where in the text, from 1, in characters; empty: not said.
+    pub(crate) position: String,
 }
 
 /// All that came up to a ReadyForQuery.
@@ -63,6 +67,16 @@ impl Reply {
 }
 
 impl Raw {
+    /// Connects, and says nothing yet.
+    pub(crate) async fn connect(port: u16) -> Self {
+        Self {
+            stream: TcpStream::connect(("127.0.0.1", port)).await.unwrap(),
+            read: BytesMut::new(),
+            parameters: BTreeMap::new(),
+            key: Vec::new(),
+        }
+    }
+
     /// Logs in with these start-up parameters besides user and database; the password is the
     /// user's name.
     pub(crate) async fn login(
@@ -71,12 +85,7 @@ impl Raw {
         database: &str,
         parameters: &[(&str, &str)],
     ) -> Result<Self, Failure> {
-        let mut raw = Self {
-            stream: TcpStream::connect(("127.0.0.1", port)).await.unwrap(),
-            read: BytesMut::new(),
-            parameters: BTreeMap::new(),
-            key: Vec::new(),
-        };
+        let mut raw = Self::connect(port).await;
         let all = [("user", user), ("database", database)];
         let all = all.iter().chain(parameters).copied();
         let mut out = BytesMut::new();
@@ -268,7 +277,8 @@ pub(crate) fn bind_execute(name: &str, out: &mut BytesMut) {
     frontend::execute("", 0, out).unwrap();
 }
 
-fn row(body: &[u8]) -> Vec<Option<String>> {
+/// The columns of a DataRow.
+pub(crate) fn row(body: &[u8]) -> Vec<Option<String>> {
     let mut rest = &body[2..];
     let mut row = Vec::new();
     while let Some((len, after)) = rest.split_first_chunk() {
@@ -286,7 +296,8 @@ fn row(body: &[u8]) -> Vec<Option<String>> {
     row
 }
 
-fn failure(body: &[u8]) -> Failure {
+/// What an ErrorResponse says.
+pub(crate) fn failure(body: &[u8]) -> Failure {
     let field = |wanted: u8| {
         body.split(|&b| b == 0)
             .find(|field| field.first() == Some(&wanted))
@@ -297,5 +308,8 @@ fn failure(body: &[u8]) -> Failure {
         severity: field(b'V'),
         code: field(b'C'),
         message: field(b'M'),
+        detail: field(b'D'),
+        hint: field(b'H'),
+        position: field(b'P'),
     }
 }

@@ -13,11 +13,17 @@ use crate::pool::settings::{
     DatabaseSettings, PoolSettings, PoolsSettings, ServerAddress, ServerCredentials, ServerTls,
 };
 use crate::pool::{Pool, Pools};
+use crate::session::audit::Who;
+use crate::session::denials::Denials;
 use crate::session::stats::LoginStats;
+use crate::session::usage::Usages;
 
 pub(crate) struct FakeControl {
     pub(crate) pools: Arc<Pools>,
     pub(crate) logins: Arc<LoginStats>,
+    pub(crate) policy: Mutex<Arc<Policy>>,
+    pub(crate) denials: Denials,
+    usages: Usages,
     pub(crate) clients: Mutex<Vec<ClientRow>>,
     pub(crate) problems: Mutex<Vec<String>>,
     pub(crate) log: Mutex<Vec<String>>,
@@ -44,6 +50,9 @@ impl FakeControl {
         Arc::new(Self {
             pools: Pools::new(settings, 1),
             logins: Arc::default(),
+            policy: Mutex::default(),
+            denials: Denials::default(),
+            usages: Usages::default(),
             clients: Mutex::default(),
             problems: Mutex::default(),
             log: Mutex::default(),
@@ -77,6 +86,12 @@ impl FakeControl {
 
     pub(crate) fn add_client(&self, id: u64, names: (&str, &str), state: &'static str, secs: u64) {
         let (database, user) = names;
+        let databases = self.pools.databases();
+        let forced = databases.iter().find(|d| d.name.as_str() == database);
+        let forced = forced.and_then(|d| d.server.as_ref());
+        let pool_user = forced
+            .map_or(user, |server| server.user.as_str())
+            .to_owned();
         self.clients.lock().unwrap().push(ClientRow {
             id,
             user: user.into(),
@@ -92,6 +107,11 @@ impl FakeControl {
             tls: String::new(),
             application_name: "psql".into(),
             prepared: 3,
+            role: user.into(),
+            pool_user,
+            grant: None,
+            until: None,
+            who: Who::default(),
         });
     }
 
@@ -105,6 +125,18 @@ impl FakeControl {
 }
 
 impl Control for FakeControl {
+    fn policy(&self) -> Arc<Policy> {
+        self.policy.lock().unwrap().clone()
+    }
+
+    fn denials(&self) -> &Denials {
+        &self.denials
+    }
+
+    fn usages(&self) -> &Usages {
+        &self.usages
+    }
+
     fn pools(&self) -> &Arc<Pools> {
         &self.pools
     }

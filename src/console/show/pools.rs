@@ -69,7 +69,7 @@ pub(super) fn rows(view: &View<'_>) -> Vec<Vec<Value>> {
     for client in &view.clients {
         let row = match client.state {
             "login" => continue,
-            _ => rows.entry(client.pool(&view.databases)).or_default(),
+            _ => rows.entry(client.pool()).or_default(),
         };
         if client.state == "waiting" && !crate::console::is_console(&client.database) {
             row.cl_waiting += 1;

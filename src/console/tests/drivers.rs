@@ -48,6 +48,7 @@ async fn serve_one(mut stream: TcpStream, console: Arc<Console>, control: Arc<Fa
         control.logins.clone(),
         [0; 32],
         Arc::default(),
+        Bench::default(),
     );
     let mut outbox = Outbox::default();
     backend::put_authentication(outbox.buffer(), authentication::OK, &[]);

@@ -174,6 +174,15 @@ fn the_next_change_is_its_next_beginning_or_end() {
 }
 
 #[test]
+fn only_a_single_window_is_ever_over() {
+    let once = window("2026-12-01 22:00/23:30 UTC");
+    assert!(once.is_over(at("2026-12-01T23:30:00Z")));
+    assert!(!once.is_over(at("2026-12-01T23:29:00Z")));
+    assert!(!once.is_over(at("2026-11-01T00:00:00Z")));
+    assert!(!window("Sun UTC").is_over(at("2026-12-01T23:30:00Z")));
+}
+
+#[test]
 fn one_of_several_is_enough() {
     let both = [window("Sun UTC"), window("2026-11-24 01:00/02:00 UTC")];
     let any = Window::any_of(&both).unwrap();

@@ -74,7 +74,7 @@ fn messages_without_a_sync_keep_the_server() {
 #[test]
 fn after_an_error_everything_up_to_the_sync_goes_unanswered() {
     let mut replies = sent(&[Kind::Parse, Kind::Bind, Kind::Execute, Kind::Query]);
-    assert_eq!(replies.failed(&mut Vec::new()), Action::Forward);
+    assert_eq!(replies.failed(&mut Vec::new(), false), Action::Forward);
     send(&mut replies, Kind::Query); // skipped as well
     assert!(!replies.is_settled());
     send(&mut replies, Kind::Sync);
@@ -92,7 +92,7 @@ fn an_error_skips_only_to_the_next_sync() {
         Kind::Execute,
         Kind::Sync,
     ]);
-    replies.failed(&mut Vec::new());
+    replies.failed(&mut Vec::new(), false);
     replies.ready(Idle).unwrap();
     assert_eq!(replies.answered(Tag::BindComplete), Ok(Action::Forward));
     assert_eq!(replies.answered(Tag::CommandComplete), Ok(Action::Forward));
@@ -103,7 +103,7 @@ fn an_error_skips_only_to_the_next_sync() {
 #[test]
 fn an_error_of_the_commit_itself_leaves_the_sync_owed() {
     let mut replies = sent(&[Kind::Sync]);
-    replies.failed(&mut Vec::new());
+    replies.failed(&mut Vec::new(), false);
     assert!(!replies.is_settled());
     replies.ready(Idle).unwrap();
     assert!(replies.is_settled());
@@ -152,7 +152,7 @@ fn what_an_error_skips_is_handed_back_to_be_undone() {
             .is_none()
     );
     let mut skipped = Vec::new();
-    replies.failed(&mut skipped);
+    replies.failed(&mut skipped, false);
     let about: Vec<_> = skipped.into_iter().map(|note| note.about).collect();
     assert_eq!(about, [named, closed]);
     assert!(replies.next_insert().is_none());
@@ -171,7 +171,7 @@ fn an_answered_note_is_not_handed_back_later() {
     replies.answered(Tag::ParseComplete).unwrap();
     send(&mut replies, Kind::Bind);
     let mut skipped = Vec::new();
-    replies.failed(&mut skipped);
+    replies.failed(&mut skipped, false);
     assert!(skipped.is_empty());
 }
 
@@ -204,7 +204,7 @@ fn a_simple_copy_in_is_settled_by_its_ready_for_query() {
 fn a_copy_in_that_fails_ignores_the_late_end_of_its_data() {
     let mut replies = sent(&[Kind::Query]);
     replies.answered(Tag::CopyInResponse).unwrap();
-    replies.failed(&mut Vec::new());
+    replies.failed(&mut Vec::new(), false);
     replies.copy_ended();
     replies.ready(Idle).unwrap();
     assert!(replies.is_settled());
@@ -228,7 +228,7 @@ fn a_sync_in_the_middle_of_copy_in_leaves_a_doubt_if_the_copy_fails() {
     let mut replies = sent(&[Kind::Execute]);
     replies.answered(Tag::CopyInResponse).unwrap();
     send(&mut replies, Kind::Sync);
-    replies.failed(&mut Vec::new());
+    replies.failed(&mut Vec::new(), false);
     assert_eq!(replies.ready(Idle), Ok(Action::Forward));
     assert!(replies.is_quiet() && !replies.is_settled());
 }

@@ -70,14 +70,14 @@ impl Upstream {
         let Some(parse_rest) = parse_rest else {
             let generation = self.statements.skip_unnamed();
             at.set_unnamed(Unnamed::Of {
-                client: self.client,
+                client: self.client.id,
                 generation,
             });
             return;
         };
         let generation = self.statements.keep_unnamed(parse_rest, soil);
         at.set_unnamed(Unnamed::Of {
-            client: self.client,
+            client: self.client.id,
             generation,
         });
     }
@@ -198,6 +198,7 @@ impl Upstream {
         });
         at.expect(Kind::Bind);
         self.passing = rest_len;
+        self.dropping = false;
         Ok(())
     }
 
@@ -299,7 +300,7 @@ impl Upstream {
             } => {
                 at.soil(soil);
                 let mine = Unnamed::Of {
-                    client: self.client,
+                    client: self.client.id,
                     generation,
                 };
                 let replies = &mut at.server.replies;
@@ -318,7 +319,7 @@ impl Upstream {
                 if at.server.replies.is_unnamed_certain()
                     && at.server.unnamed
                         == (Unnamed::Of {
-                            client: self.client,
+                            client: self.client.id,
                             generation,
                         }) => {} // here it is
             UnnamedRef::Lost { .. } | UnnamedRef::None => {
@@ -348,13 +349,15 @@ impl Upstream {
     /// drivers prepare anew.
     fn ensure(&mut self, at: &mut Passage<'_, '_>, statement: &Arc<Statement>) -> bool {
         if self.statements.has_changed(statement) {
-            at.insert(|out| frontend::put_parse(out, b"", NONSENSE));
+            at.insert(|out| frontend::put_refused_parse(out, b""));
             at.set_unnamed(Unnamed::Unknown);
             let error = ErrorResponse::error(
                 SqlState::FEATURE_NOT_SUPPORTED,
                 "cached plan must not change result type",
             );
-            at.server.replies.refuse(error.with_routine(STALE_PLAN));
+            at.server
+                .replies
+                .refuse(Kind::Parse, error.with_routine(STALE_PLAN));
             return true;
         }
         if statement.leaves_state() {
@@ -434,6 +437,3 @@ fn too_long(len: usize) -> SessionError {
 const MAX_KEPT: usize = 256 * 1024 * 1024;
 /// By this, in every language, drivers know that they have to prepare anew.
 const STALE_PLAN: &str = "RevalidateCachedQuery";
-/// What no server can parse: it puts the transaction into the state that an error of the
-/// server's own would.
-const NONSENSE: &[u8] = b".\0\0\0";

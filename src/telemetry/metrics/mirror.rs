@@ -47,7 +47,7 @@ impl Mirror {
         let mut gauges = Gauges::new();
         put_build(&mut gauges);
         put_pools(&mut gauges, &pools);
-        put_clients(&mut gauges, control, clients);
+        put_clients(&mut gauges, clients);
         // What has no value any more is 0, told once: after a while it is forgotten.
         let ended: Vec<_> = self
             .gauges
@@ -244,13 +244,12 @@ fn put_pools(gauges: &mut Gauges, pools: &[Arc<Pool>]) {
     }
 }
 
-fn put_clients(gauges: &mut Gauges, control: &dyn Control, clients: &[ClientRow]) {
-    let databases = control.pools().databases();
+fn put_clients(gauges: &mut Gauges, clients: &[ClientRow]) {
     for client in clients {
         // Names that nobody has proved would make as many series as somebody likes to invent.
         let (database, user) = match client.state {
             "login" => ("", ""),
-            _ => client.pool(&databases),
+            _ => client.pool(),
         };
         add(
             gauges,

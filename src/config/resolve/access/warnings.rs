@@ -18,6 +18,10 @@ pub(super) fn warn(root: &Table<'_>, policy: &Policy, pools: &PoolsSettings) {
         if grant.expires.is_some_and(|expires| expires <= now) {
             table.warn("expires", "the grant has expired");
         }
+        let window = grant.window.as_ref();
+        if window.is_some_and(|window| window.is_over(now)) {
+            table.warn("window", "the window is over and does not come again");
+        }
         let earlier = policy.grants.iter().take(at);
         if let Some(taker) = earlier
             .clone()
@@ -42,6 +46,10 @@ pub(super) fn warn(root: &Table<'_>, policy: &Policy, pools: &PoolsSettings) {
         if policy.grants.iter().all(|grant| grant.role != name) && !policy.grants.is_empty() {
             root.table("roles")
                 .warn(role.name(), "no grant gives this role");
+        }
+        let granted = policy.roles.get(&name);
+        if role.has("search_path") && granted.is_some_and(|role| !role.has_table_rules()) {
+            role.warn("search_path", "has no effect without rules about tables");
         }
         if let Some((user, other)) = shares_with_writer(&name, policy, pools) {
             let warning = format!(

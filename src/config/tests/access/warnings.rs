@@ -36,6 +36,20 @@ fn an_expired_grant_is_told_so() {
 }
 
 #[test]
+fn a_window_that_is_over_is_told_so() {
+    let warnings = of_grants(&["window = \"2020-01-01 01:00/02:00 UTC\""]);
+    let over = "grant[1].window: the window is over and does not come again";
+    assert_eq!(warnings, [over]);
+}
+
+#[test]
+fn a_search_path_without_rules_about_tables_is_told_so() {
+    let text = "[roles.r]\nsearch_path = \"app\"\n[[grant]]\nrole = \"r\"\n";
+    let idle = "roles.r.search_path: has no effect without rules about tables";
+    assert_eq!(warnings(text), [idle]);
+}
+
+#[test]
 fn a_grant_behind_one_that_takes_everybody_is_told_so() {
     let never = "grant[2].role: the grant is never used: grant 1 takes everybody that it is for";
     for (one, other) in [

@@ -1,0 +1,19 @@
+//! Attacks on the access rules, from outside: a real PostgreSQL, a real pgwarden, and clients
+//! that want more than they may.
+
+#![allow(
+    clippy::unwrap_used,
+    reason = "helpers of tests fail the test as tests do"
+)]
+
+#[path = "../postgres/support/mod.rs"]
+mod support;
+
+mod catalogue;
+mod corpus;
+mod fixture;
+mod house;
+mod play;
+mod refusals;
+mod row;
+mod snapshot;

@@ -1,0 +1,107 @@
+//! What a server must be for one client, besides the database's and the user's.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use crate::policy::admission::Admission;
+use crate::policy::role::{Role, RoleName};
+use crate::pool::settings::{DatabaseSettings, PoolMode, RoleServers};
+
+/// What a server must be, besides the database's and the user's.
+#[derive(Clone, Debug, Default, Eq, Hash, PartialEq)]
+pub(super) struct Needs {
+    /// Whose role's; `None`: of who has no role.
+    role: Option<RoleName>,
+    /// It may only read.
+    read_only: bool,
+    /// Its statements are judged: it must read texts as the judge does.
+    judged: bool,
+    /// The role knows tables by their names in this search_path.
+    search_path: Option<String>,
+    /// A replication connection serves one client and no other.
+    replication: Option<String>,
+}
+
+impl Needs {
+    /// What the servers of a role must be that may only read, now and always.
+    pub(super) fn of_reader(role: &Role) -> Self {
+        Self {
+            role: Some(role.name.clone()),
+            read_only: true,
+            judged: true,
+            search_path: role
+                .has_table_rules()
+                .then(|| quoted_list(&role.search_path)),
+            replication: None,
+        }
+    }
+
+    pub(super) fn of(admission: &Admission, replication: Option<&str>, now: SystemTime) -> Self {
+        let role = admission.role();
+        let granted = admission.has_granted_role();
+        Self {
+            role: granted.then(|| role.name.clone()),
+            read_only: admission.is_read_only(now),
+            judged: admission.is_judged() && replication.is_none(),
+            search_path: role
+                .has_table_rules()
+                .then(|| quoted_list(&role.search_path)),
+            replication: replication.map(Into::into),
+        }
+    }
+
+    /// The database as who needs this gets it; `None`: its role is no more.
+    pub(super) fn apply(
+        &self,
+        database: &Arc<DatabaseSettings>,
+        roles: &BTreeMap<RoleName, RoleServers>,
+    ) -> Option<Arc<DatabaseSettings>> {
+        if *self == Self::default() {
+            return Some(database.clone());
+        }
+        let mut own = (**database).clone();
+        if let Some(role) = &self.role {
+            let role = roles.get(role)?;
+            if role.server.is_some() {
+                own.server.clone_from(&role.server);
+            }
+            if let Some(pool) = role.pools.get(&database.name) {
+                own.pool = pool.clone();
+            }
+        }
+        let parameters = &mut own.startup_parameters;
+        if self.read_only {
+            // In the packet and not by SET, which a RESET would undo.
+            set(parameters, "default_transaction_read_only", "on");
+        }
+        if self.judged {
+            set(parameters, "client_encoding", "UTF8");
+            set(parameters, "standard_conforming_strings", "on");
+            set(parameters, "backslash_quote", "safe_encoding");
+        }
+        if let Some(path) = &self.search_path {
+            set(parameters, "search_path", path);
+        }
+        if let Some(kind) = &self.replication {
+            set(parameters, "replication", kind);
+            own.pool.mode = PoolMode::Session;
+            own.pool.min_size = 0;
+        }
+        Some(Arc::new(own))
+    }
+}
+
+/// Sets a start-up parameter, however the settings may have spelled it.
+fn set(parameters: &mut BTreeMap<String, String>, name: &str, value: &str) {
+    parameters.retain(|known, _| !known.eq_ignore_ascii_case(name));
+    parameters.insert(name.into(), value.into());
+}
+
+/// A list of schemas as search_path wants it.
+fn quoted_list(schemas: &[Box<str>]) -> String {
+    let quoted = schemas
+        .iter()
+        .map(|s| format!("\"{}\"", s.replace('"', "\"\"")));
+    quoted.collect::<Vec<_>>().join(", ")
+}

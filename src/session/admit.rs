@@ -1,0 +1,162 @@
+//! From a proved identity to the role it gets, and what is written down of that.
+
+use std::rc::Rc;
+use std::time::SystemTime;
+
+use crate::policy::admission::{Admission, NotAdmitted};
+use crate::policy::classification::{Setting, Value};
+use crate::policy::role::Role;
+use crate::pool::Pool;
+use crate::session::audit::{Event, EventKind, Who};
+use crate::session::context::Context;
+use crate::session::error::SessionError;
+use crate::session::guard::Guard;
+use crate::session::login::Proved;
+use crate::session::roster::Client;
+use crate::session::welcome::Asked;
+use crate::wire::error_response::{ErrorResponse, Severity};
+use crate::wire::sqlstate::SqlState;
+
+type Result<T> = std::result::Result<T, SessionError>;
+
+impl Proved {
+    /// Finds the client's role; with one, it is told that it is who it says.
+    pub(super) fn admit(&mut self, cx: &Context, client: &Client) -> Result<Admission> {
+        let admitted = cx.bench.policy().admit(
+            self.identity.clone(),
+            self.greeted.origin(),
+            self.database.clone(),
+            SystemTime::now(),
+        );
+        let user = self.identity.user();
+        match admitted {
+            Ok(admission) => {
+                client.role.replace(admission.role().name.to_string());
+                client.admission.replace(Some(admission.clone()));
+                client.who.replace(Rc::new(
+                    self.who(client, &admission.role().name.to_string()),
+                ));
+                self.accept();
+                Ok(admission)
+            }
+            Err(error @ NotAdmitted) => {
+                tracing::info!(
+                    client = client.id, %user, database = %self.database,
+                    address = client.addresses.0, method = %self.identity.method(), %error,
+                    "login refused"
+                );
+                let who = self.who(client, "");
+                let policy = cx.bench.policy();
+                let event = Event {
+                    reason: "no grant gives a role to this client",
+                    verdict: "deny",
+                    sqlstate: Some(SqlState::INVALID_AUTHORIZATION),
+                    ..Event::new(EventKind::SessionStart, &who, policy.generation)
+                };
+                // It is refused whether or not that can be written down.
+                let _ = cx.bench.audit.record(&event);
+                // What a wrong password is told: who may come in is nobody's business.
+                Err(SessionError::Refused(ErrorResponse::fatal(
+                    SqlState::INVALID_AUTHORIZATION,
+                    format!("password authentication failed for user \"{user}\""),
+                )))
+            }
+        }
+    }
+
+    /// Has the client's start-up parameters judged like a SET of its own.
+    pub(super) fn check_settings(
+        &self,
+        cx: &Context,
+        client: &Rc<Client>,
+        asked: &Asked,
+    ) -> Result<()> {
+        let Some(mut guard) = Guard::new(&cx.bench, client) else {
+            return Ok(());
+        };
+        for (name, value) in asked.settings.iter() {
+            let setting = Setting {
+                name: Some(name.to_ascii_lowercase().into()),
+                value: Value::Constant(value.into()),
+            };
+            guard.startup_setting(setting).map_err(|mut error| {
+                error.severity = Severity::Fatal;
+                SessionError::Refused(*error)
+            })?;
+        }
+        Ok(())
+    }
+
+    /// What servers see as application_name, by the template of the role.
+    pub(super) fn application_name(&self, template: &str, role: &Role) -> String {
+        let parameters = &self.greeted.parameters;
+        let address = self.greeted.origin().address;
+        let address = address.map(|address| address.to_string());
+        template
+            .replace("{user}", self.identity.user().as_str())
+            .replace("{role}", role.name.as_str())
+            .replace("{database}", self.database.as_str())
+            .replace("{address}", address.as_deref().unwrap_or("unix"))
+            .replace(
+                "{application_name}",
+                parameters.value("application_name").unwrap_or_default(),
+            )
+    }
+
+    /// Writes down that a session begins.
+    pub(super) fn note_start(
+        &self,
+        cx: &Context,
+        client: &Client,
+        admission: &Admission,
+        pool: &Pool,
+    ) -> Result<()> {
+        let mut who = self.who(client, admission.role().name.as_str());
+        who.server_user = pool.user().to_string();
+        client.pool_user.replace(who.server_user.clone());
+        client.who.replace(Rc::new(who));
+        let who = client.who.borrow().clone();
+        let event = Event {
+            verdict: "allow",
+            ..Event::new(EventKind::SessionStart, &who, cx.bench.policy().generation)
+        };
+        cx.bench.audit.record(&event).map_err(|_| {
+            client.admission.replace(None);
+            SessionError::Refused(
+                ErrorResponse::fatal(
+                    SqlState::CANNOT_CONNECT_NOW,
+                    "the audit log cannot be written",
+                )
+                .with_detail("Nobody is let in until it can be, as access.audit.on_failure says."),
+            )
+        })
+    }
+
+    fn who(&self, client: &Client, role: &str) -> Who {
+        let names = self.identity.certificate();
+        let all = names.map(|names| {
+            let alternatives = names.dns.iter().chain(&names.uris);
+            names
+                .common_name
+                .iter()
+                .chain(alternatives)
+                .cloned()
+                .collect()
+        });
+        Who {
+            session: client.id,
+            address: client.addresses.0.clone(),
+            user: self.identity.user().to_string(),
+            method: self.identity.method().as_str(),
+            certificate: all.unwrap_or_default(),
+            token: self.identity.token().map(|token| {
+                let subject = token.claim("sub").next().unwrap_or_default();
+                (token.issuer().to_owned(), subject.to_owned())
+            }),
+            role: role.to_owned(),
+            server_user: String::new(),
+            database: self.database.to_string(),
+            application_name: client.application_name.borrow().clone(),
+        }
+    }
+}

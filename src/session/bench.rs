@@ -1,0 +1,80 @@
+//! What the sessions of one worker judge by.
+
+use std::cell::{Cell, RefCell};
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use crate::policy::admission::Policy;
+use crate::policy::cache::Cache;
+use crate::policy::classification::Classified;
+use crate::session::audit::{Auditor, NoAudit};
+use crate::session::denials::Denials;
+use crate::session::usage::Usages;
+
+/// What the sessions of one worker judge by.
+#[derive(Debug)]
+pub struct Bench {
+    cache: RefCell<Cache>,
+    policy: RefCell<Arc<Policy>>,
+    /// The time at the last tick of the worker: exact enough for windows.
+    now: Cell<SystemTime>,
+    /// Who writes down what happens.
+    pub audit: Arc<dyn Auditor>,
+    /// The latest refusals.
+    pub denials: Arc<Denials>,
+    /// What roles use up.
+    pub usages: Arc<Usages>,
+}
+
+/// No rules, and nobody who writes anything down.
+impl Default for Bench {
+    fn default() -> Self {
+        let audit = Arc::new(NoAudit);
+        Self::new(Arc::default(), audit, Arc::default(), Arc::default())
+    }
+}
+
+impl Bench {
+    /// A bench that judges by this policy.
+    pub fn new(
+        policy: Arc<Policy>,
+        audit: Arc<dyn Auditor>,
+        denials: Arc<Denials>,
+        usages: Arc<Usages>,
+    ) -> Self {
+        Self {
+            cache: RefCell::new(Cache::new(CACHE_BYTES)),
+            policy: RefCell::new(policy),
+            now: Cell::new(SystemTime::now()),
+            audit,
+            denials,
+            usages,
+        }
+    }
+
+    /// The policy at the moment.
+    pub fn policy(&self) -> Arc<Policy> {
+        self.policy.borrow().clone()
+    }
+
+    /// The time, to a tenth of a second.
+    pub fn now(&self) -> SystemTime {
+        self.now.get()
+    }
+
+    pub(super) fn tick(&self) -> SystemTime {
+        self.now.set(SystemTime::now());
+        self.now.get()
+    }
+
+    pub(super) fn reload(&self, policy: Arc<Policy>) {
+        *self.policy.borrow_mut() = policy;
+    }
+
+    pub(super) fn classify(&self, text: &[u8], limit: usize) -> Classified {
+        self.cache.borrow_mut().classify(text, limit)
+    }
+}
+
+/// Texts that a worker remembers, in bytes.
+const CACHE_BYTES: usize = 16 * 1024 * 1024;

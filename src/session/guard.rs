@@ -1,0 +1,519 @@
+//! Stands between a client and its server where the client's role has rules or limits.
+//!
+//! Says of each message whether it may pass; what a refusal looks like on the wire is
+//! `upstream`'s business.
+
+mod names;
+mod refusal;
+mod restraint;
+
+use std::rc::Rc;
+use std::sync::Arc;
+
+use crate::policy::admission::Admission;
+use crate::policy::classification::{
+    Classification, Classified, Setting, Statement, Unclassifiable,
+};
+use crate::policy::condition::Circumstances;
+use crate::policy::judge::Judge;
+use crate::policy::kind::Kind;
+use crate::policy::verdict::{Denial, Verdict};
+use crate::session::audit::{Event, EventKind, Unwritable, Who};
+use crate::session::bench::Bench;
+use crate::session::guard::names::Names;
+use crate::session::guard::restraint::Restraint;
+use crate::session::roster::Client;
+use crate::wire::backend::TransactionStatus;
+use crate::wire::error_response::ErrorResponse;
+use crate::wire::sqlstate::SqlState;
+
+use refusal::{breach, limit_reached};
+pub(super) use restraint::Fate;
+
+/// Whether a message may pass, or what its client is told instead.
+pub(super) type Ruling = Result<(), Box<ErrorResponse>>;
+
+/// A client's guard.
+#[derive(Debug)]
+pub(super) struct Guard {
+    bench: Rc<Bench>,
+    client: Rc<Client>,
+    admission: Admission,
+    who: Rc<Who>,
+    /// The policy the admission is from.
+    generation: u64,
+    /// Texts are judged; else there are only limits to keep.
+    judged: bool,
+    /// A statement may be judged otherwise when it is run than when it was prepared: because
+    /// of the time, or because the rules have changed since the session began.
+    rejudges: bool,
+    /// The session has prepared statements that no guard has seen.
+    inherited: bool,
+    /// The message at the front has been looked at before there was a server for it.
+    passed: bool,
+    /// The session can change how the server reads texts, out of sight: it has run or prepared
+    /// what sets a parameter with a computed name.
+    may_change_lexing: bool,
+    /// Something has been run since the last Sync.
+    executed: bool,
+    names: Names,
+    /// What the client may still use up.
+    pub(super) restraint: Restraint,
+}
+
+/// The text of a message.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Text<'a> {
+    /// All of it, without the zero byte at its end.
+    Whole(&'a [u8]),
+    /// So many bytes, which is more than are judged.
+    TooLong(usize),
+}
+
+/// What is asked for, besides the text.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Asked {
+    /// `simple`, `extended` or `function`.
+    pub(super) protocol: &'static str,
+    /// The state of the transaction.
+    pub(super) status: TransactionStatus,
+}
+
+impl Guard {
+    /// The guard of a client that was admitted; `None`: there is nothing to guard.
+    pub(super) fn new(bench: &Rc<Bench>, client: &Rc<Client>) -> Option<Box<Self>> {
+        let admission = client.admission.borrow().clone()?;
+        let role = admission.role();
+        let needed = admission.is_judged()
+            || role.audit.statements
+            || role.limits != crate::policy::limits::Limits::default();
+        if !needed || client.replication.get() != "none" {
+            return None;
+        }
+        let who = client.who.borrow().clone();
+        Some(Box::new(Self {
+            restraint: Restraint::new(role, bench.usages.of(&role.name)),
+            judged: admission.is_judged(),
+            rejudges: role.is_timed() || !admission.maintenance().is_empty(),
+            inherited: false,
+            passed: false,
+            may_change_lexing: false,
+            executed: false,
+            names: Names::default(),
+            generation: bench.policy().generation,
+            bench: bench.clone(),
+            client: client.clone(),
+            admission,
+            who,
+        }))
+    }
+
+    /// The guard after the client was admitted anew; `old` is the one it had.
+    pub(super) fn renewed(
+        old: Option<Box<Self>>,
+        bench: &Rc<Bench>,
+        client: &Rc<Client>,
+    ) -> Option<Box<Self>> {
+        let mut new = Self::new(bench, client)?;
+        new.rejudges = true;
+        match old {
+            Some(mut old) => {
+                new.inherited = old.inherited || !old.judged;
+                new.may_change_lexing = old.may_change_lexing;
+                new.executed = old.executed;
+                new.names = std::mem::take(&mut old.names);
+                new.restraint.take_over(&mut old.restraint);
+            }
+            None => new.inherited = true,
+        }
+        Some(new)
+    }
+
+    /// Longest text that is judged, in bytes.
+    pub(super) fn max_text(&self) -> usize {
+        self.bench.policy().max_statement
+    }
+
+    /// Judges a Query that no server has been found for yet.
+    pub(super) fn query_at_the_door(&mut self, text: Text<'_>) -> Ruling {
+        let asked = Asked {
+            protocol: "simple",
+            status: TransactionStatus::Idle,
+        };
+        self.passed = false;
+        self.query(text, asked)?;
+        self.passed = true;
+        Ok(())
+    }
+
+    /// Judges a Query.
+    pub(super) fn query(&mut self, text: Text<'_>, asked: Asked) -> Ruling {
+        if std::mem::take(&mut self.passed) && self.generation == self.bench.policy().generation {
+            return Ok(());
+        }
+        let classified = self.judge_text(text, asked)?;
+        self.start()?;
+        self.note_sql_names(classified);
+        Ok(())
+    }
+
+    /// Judges a Parse; `certain`: the server will not skip it.
+    pub(super) fn parse(
+        &mut self,
+        name: &[u8],
+        text: Text<'_>,
+        certain: bool,
+        asked: Asked,
+    ) -> Ruling {
+        if self.may_change_lexing && self.executed {
+            return Err(refusal::unreadable());
+        }
+        let classified = self.judge_text(text, asked)?;
+        if let Some(Ok(classification)) = &classified {
+            self.names.parsed(name, classification.clone(), certain);
+        }
+        self.note_sql_names(classified);
+        Ok(())
+    }
+
+    /// Whether what a Bind runs has to be judged once more.
+    pub(super) fn rejudges(&self) -> bool {
+        self.judged && self.rejudges
+    }
+
+    /// Judges a Bind of a statement whose text is at hand.
+    pub(super) fn bind_text(&mut self, text: &[u8], asked: Asked) -> Ruling {
+        self.judge_text(Text::Whole(text), asked).map(drop)
+    }
+
+    /// Judges a Bind of a statement that only its name is known of.
+    pub(super) fn bind_name(&mut self, name: &[u8], asked: Asked) -> Ruling {
+        let known = self.names.of_protocol(name).or_else(|| {
+            // Both kinds of PREPARE share their names.
+            self.names.of_sql(std::str::from_utf8(name).ok()?)
+        });
+        match known {
+            Some(known) => {
+                for classification in known {
+                    self.judge(&Ok(classification), None, asked)?;
+                }
+                Ok(())
+            }
+            None if self.inherited => Err(self.forgotten()),
+            None => Ok(()), // the server has no such statement either
+        }
+    }
+
+    /// Notes that a statement is closed.
+    pub(super) fn close(&mut self, name: &[u8]) {
+        self.names.closed(name);
+    }
+
+    /// Counts an Execute.
+    pub(super) fn execute(&mut self) -> Ruling {
+        self.executed = true;
+        self.start()
+    }
+
+    /// Notes a Sync.
+    pub(super) fn synced(&mut self) {
+        self.executed = false;
+    }
+
+    /// Whether nothing may be judged before the server has answered what it was asked: its
+    /// parameters decide how it reads what comes next.
+    pub(super) fn waits_for_answers(&self) -> bool {
+        self.may_change_lexing
+    }
+
+    /// Counts a statement that is to run.
+    pub(super) fn start(&mut self) -> Ruling {
+        match self.restraint.start(&self.client) {
+            Ok(()) => Ok(()),
+            Err(limit) => Err(self.over(limit)),
+        }
+    }
+
+    /// Judges a FunctionCall.
+    pub(super) fn function_call(&mut self, status: TransactionStatus) -> Ruling {
+        if self.judged {
+            let statement = Statement {
+                command: "a FunctionCall message",
+                kinds: Kind::FunctionCall.into(),
+                ..Statement::default()
+            };
+            let asked = Asked {
+                protocol: "function",
+                status,
+            };
+            self.judge(&Ok(Arc::new(of_one(statement))), None, asked)?;
+        }
+        self.start()
+    }
+
+    /// Whether a reported parameter shows that the session has left the mode it was to keep
+    /// to; what the client is told then.
+    pub(super) fn watch(&self, name: &str, value: &str) -> Option<ErrorResponse> {
+        let left = self.judged
+            && match name {
+                "default_transaction_read_only" => {
+                    value == "off" && self.admission.role().is_read_only(self.bench.now())
+                }
+                "standard_conforming_strings" => value == "off",
+                "client_encoding" => !crate::policy::judge::is_safe_encoding(value),
+                _ => false,
+            };
+        let observed = self.admission.role().observe || self.bench.policy().observe;
+        if !left || observed {
+            return None;
+        }
+        let reason = format!("{name} became {value}");
+        let error = breach(&reason);
+        let event = Event {
+            reason: &reason,
+            sqlstate: Some(error.code),
+            verdict: "deny",
+            ..Event::new(EventKind::Breach, &self.who, self.generation)
+        };
+        tracing::error!(
+            client = self.client.id, user = self.who.user, role = self.who.role, %reason,
+            "breach: session closed"
+        );
+        // It is closed whether or not that can be written down.
+        let _ = self.bench.audit.record(&event);
+        Some(error)
+    }
+
+    /// Classifies a text and judges it.
+    fn judge_text(
+        &mut self,
+        text: Text<'_>,
+        asked: Asked,
+    ) -> Result<Option<Classified>, Box<ErrorResponse>> {
+        if !self.judged && !self.admission.role().audit.statements {
+            return Ok(None);
+        }
+        let limit = self.max_text();
+        let (sql, classified) = match text {
+            Text::Whole(text) => (Some(text), self.bench.classify(text, limit)),
+            Text::TooLong(len) => (None, Err(Unclassifiable::TooLong { len, limit })),
+        };
+        self.judge(&classified, sql, asked)?;
+        if self.rejudges()
+            && let Ok(classification) = &classified
+        {
+            self.judge_executed(classification, asked)?;
+        }
+        Ok(Some(classified))
+    }
+
+    /// What EXECUTE runs was judged when it was prepared; the rules may be others now.
+    fn judge_executed(&mut self, classification: &Classification, asked: Asked) -> Ruling {
+        for name in classification
+            .statements
+            .iter()
+            .filter_map(|s| s.executes.as_deref())
+        {
+            match self.names.of_sql(name) {
+                Some(known) => {
+                    for classification in known {
+                        self.judge(&Ok(classification), None, asked)?;
+                    }
+                }
+                None => self.bind_name(name.as_bytes(), asked)?,
+            }
+        }
+        Ok(())
+    }
+
+    fn note_sql_names(&mut self, classified: Option<Classified>) {
+        let Some(Ok(classification)) = classified else {
+            return;
+        };
+        self.may_change_lexing |= self.judged && classification.sets_computed();
+        for statement in &classification.statements {
+            if let Some(name) = &statement.prepares {
+                self.names
+                    .prepared(name, Arc::new(of_one(statement.clone())));
+            }
+        }
+    }
+
+    fn judge(&mut self, classified: &Classified, sql: Option<&[u8]>, asked: Asked) -> Ruling {
+        let verdict = if self.judged {
+            self.bench_judge().verdict(classified)
+        } else {
+            Verdict::Allow
+        };
+        match verdict {
+            Verdict::Allow if self.admission.role().audit.statements && sql.is_some() => self
+                .record(EventKind::Statement, "allow", classified, None, sql, asked)
+                .map_err(|Unwritable| unwritable()),
+            Verdict::Allow => Ok(()),
+            Verdict::Observe(denial) => {
+                let (kind, verdict) = (EventKind::Violation, "would_deny");
+                let reference = self.note(&denial, true);
+                self.record(
+                    kind,
+                    verdict,
+                    classified,
+                    Some((&denial, reference)),
+                    sql,
+                    asked,
+                )
+                .map_err(|Unwritable| unwritable())
+            }
+            Verdict::Deny(denial) => {
+                let reference = self.note(&denial, false);
+                let about = Some((&*denial, reference));
+                // It is refused whether or not that can be written down.
+                let _ = self.record(EventKind::Violation, "deny", classified, about, sql, asked);
+                Err(Box::new(refusal::of(&denial, reference, sql)))
+            }
+        }
+    }
+
+    fn bench_judge(&self) -> Judge<'_> {
+        Judge {
+            role: self.admission.role(),
+            maintenance: self.admission.maintenance(),
+            observe: self.bench.policy().observe,
+            at: Circumstances {
+                now: self.bench.now(),
+                user: self.admission.identity().user().as_str(),
+                address: self.admission.origin().address,
+                database: self.admission.database().as_str(),
+            },
+        }
+    }
+
+    /// Whether a start-up packet may ask for a parameter.
+    pub(super) fn startup_setting(&mut self, setting: Setting) -> Ruling {
+        if !self.judged {
+            return Ok(());
+        }
+        let changes_identity = matches!(
+            setting.name.as_deref(),
+            Some("role" | "session_authorization")
+        );
+        let statement = Statement {
+            command: "a start-up parameter",
+            // That the parameter is set needs no permission of its own here: every driver does.
+            kinds: changes_identity
+                .then_some(Kind::SetRole)
+                .into_iter()
+                .collect(),
+            settings: Box::new([setting]),
+            ..Statement::default()
+        };
+        let asked = Asked {
+            protocol: "startup",
+            status: TransactionStatus::Idle,
+        };
+        self.judge(&Ok(Arc::new(of_one(statement))), None, asked)
+    }
+
+    /// Notes a refusal where people look for it; returns its number.
+    fn note(&self, denial: &Denial, observed: bool) -> u64 {
+        let reference = refusal::reference();
+        refusal::note(
+            &self.bench.denials,
+            &self.who,
+            denial,
+            (reference, observed),
+        );
+        reference
+    }
+
+    fn record(
+        &self,
+        kind: EventKind,
+        verdict: &'static str,
+        classified: &Classified,
+        denial: Option<(&Denial, u64)>,
+        sql: Option<&[u8]>,
+        asked: Asked,
+    ) -> Result<(), Unwritable> {
+        let server = self.client.server.borrow();
+        let mut event = Event {
+            protocol: asked.protocol,
+            sql,
+            classification: classified.as_deref().ok(),
+            denial: denial.map(|(denial, _)| denial),
+            verdict,
+            transaction: refusal::transaction(asked.status),
+            server_pid: server.as_ref().map_or(0, |server| server.pid),
+            sqlstate: denial
+                .filter(|_| verdict == "deny")
+                .map(|(denial, _)| denial.code),
+            ..Event::new(kind, &self.who, self.generation)
+        };
+        if let Some((_, reference)) = denial {
+            event.reference = reference;
+        }
+        self.bench.audit.record(&event)
+    }
+
+    /// Notes that the statement that runs has reached a limit and is being cancelled.
+    pub(super) fn stop(&mut self, limit: restraint::Limit) {
+        if !self.restraint.is_stopping() && !self.restraint.has_told() {
+            let error = self.over(limit);
+            self.restraint.stop(error);
+        }
+    }
+
+    /// Counts a row; true if it is one too many and the server has to be told to stop.
+    pub(super) fn count_row(&mut self, bytes: usize) -> bool {
+        if self.restraint.is_stopping() || self.restraint.has_told() {
+            return false;
+        }
+        let limit = self.restraint.count(bytes);
+        let exceeded = limit.is_some();
+        if let Some(limit) = limit {
+            self.stop(limit);
+        }
+        exceeded
+    }
+
+    /// What the client is told that has reached a limit.
+    fn over(&self, limit: restraint::Limit) -> Box<ErrorResponse> {
+        let reference = refusal::reference();
+        let error = limit_reached(&limit, &self.admission.role().name, reference);
+        let event = Event {
+            reference,
+            reason: limit.name,
+            sqlstate: Some(error.code),
+            verdict: "deny",
+            ..Event::new(EventKind::Limit, &self.who, self.generation)
+        };
+        let _ = self.bench.audit.record(&event);
+        Box::new(error)
+    }
+
+    fn forgotten(&self) -> Box<ErrorResponse> {
+        Box::new(
+            ErrorResponse::error(
+                SqlState::FEATURE_NOT_SUPPORTED,
+                "the rules have changed since this statement was prepared, and it cannot be judged any more",
+            )
+            .with_hint("Prepare it again."),
+        )
+    }
+}
+
+fn of_one(statement: Statement) -> Classification {
+    Classification {
+        statements: Box::new([statement]),
+    }
+}
+
+fn unwritable() -> Box<ErrorResponse> {
+    Box::new(
+        ErrorResponse::error(SqlState::IO_ERROR, "the audit log cannot be written").with_detail(
+            "Statements are refused until it can be, as access.audit.on_failure says.",
+        ),
+    )
+}
+
+#[cfg(test)]
+mod tests;
