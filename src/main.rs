@@ -4,6 +4,8 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use pgwarden::telemetry::audit::learn::learn;
+use pgwarden::telemetry::audit::verify::verify;
 use pgwarden::{app, config};
 
 /// A PostgreSQL connection pooler with access control.
@@ -19,21 +21,48 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Works on audit logs.
+    Audit {
+        #[command(subcommand)]
+        command: AuditCommand,
+    },
     /// Validates a configuration file and says every problem with its line.
     Check {
         /// The configuration file.
         config: PathBuf,
+    },
+    /// Reads audit logs and prints the least rules that let through what was seen.
+    Learn {
+        /// The audit logs.
+        #[arg(required = true)]
+        files: Vec<PathBuf>,
+        /// The only role to print rules for.
+        #[arg(long)]
+        role: Option<String>,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+enum AuditCommand {
+    /// Says whether records were changed or taken out.
+    Verify {
+        /// The audit logs, the oldest first.
+        #[arg(required = true)]
+        files: Vec<PathBuf>,
     },
 }
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     match (arguments.command, arguments.config) {
-        (Some(Command::Check { config }), _) => {
-            let (code, report) = config::check(&config);
-            print!("{report}");
-            ExitCode::from(code)
-        }
+        (
+            Some(Command::Audit {
+                command: AuditCommand::Verify { files },
+            }),
+            _,
+        ) => report(verify(&files)),
+        (Some(Command::Check { config }), _) => report(config::check(&config)),
+        (Some(Command::Learn { files, role }), _) => report(learn(&files, role.as_deref())),
         (None, Some(config)) => match app::run(&config) {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => {
@@ -43,4 +72,9 @@ fn main() -> ExitCode {
         },
         (None, None) => ExitCode::FAILURE, // clap has refused this
     }
+}
+
+fn report((code, text): (u8, String)) -> ExitCode {
+    print!("{text}");
+    ExitCode::from(code)
 }

@@ -13,6 +13,7 @@ pub mod grant;
 pub mod judge;
 pub mod kind;
 pub mod limits;
+pub mod normalize;
 pub mod pattern;
 pub mod role;
 pub mod rule;

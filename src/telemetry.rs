@@ -1,5 +1,6 @@
-//! Logs and metrics.
+//! Logs, the audit log, metrics.
 
+pub mod audit;
 pub mod http;
 pub mod logs;
 pub mod metrics;

@@ -18,10 +18,10 @@ use crate::console::control::{
 };
 use crate::policy::admission::Policy;
 use crate::pool::Pools;
-use crate::session::audit::{Auditor, NoAudit};
 use crate::session::denials::Denials;
 use crate::session::stats::LoginStats;
 use crate::session::usage::Usages;
+use crate::telemetry::audit::AuditLog;
 use crate::telemetry::logs::LogLevel;
 
 /// What every part of the process may need of the others.
@@ -29,7 +29,6 @@ use crate::telemetry::logs::LogLevel;
 pub(super) struct Process {
     pub(super) pools: Arc<Pools>,
     pub(super) logins: Arc<LoginStats>,
-    pub(super) audit: Arc<dyn Auditor>,
     pub(super) denials: Arc<Denials>,
     pub(super) usages: Arc<Usages>,
     pub(super) workers: Workers,
@@ -42,7 +41,14 @@ pub(super) struct Process {
     inspection: Mutex<Option<JoinHandle<()>>>,
     file: PathBuf,
     settings: Mutex<Settings>,
-    log: LogLevel,
+    pub(super) logs: Logs,
+}
+
+/// Where the process writes what happens.
+#[derive(Debug)]
+pub(super) struct Logs {
+    pub(super) log: LogLevel,
+    pub(super) audit: Arc<AuditLog>,
 }
 
 impl Process {
@@ -51,12 +57,11 @@ impl Process {
         settings: Settings,
         pools: Arc<Pools>,
         workers: Workers,
-        log: LogLevel,
+        logs: Logs,
     ) -> Self {
         Self {
             pools,
             logins: Arc::default(),
-            audit: Arc::new(NoAudit),
             denials: Arc::default(),
             usages: Arc::default(),
             workers,
@@ -67,7 +72,7 @@ impl Process {
             inspection: Mutex::default(),
             file,
             settings: Mutex::new(settings),
-            log,
+            logs,
         }
     }
 
@@ -116,9 +121,13 @@ impl Process {
                 for warning in &settings.warnings {
                     warn!("{warning}");
                 }
-                if let Err(error) = self.log.reload(&settings.telemetry) {
+                if let Err(error) = self.logs.log.reload(&settings.telemetry) {
                     error!(%error, "log level not changed");
                 }
+                if let Err(error) = self.logs.audit.reopen(&settings.telemetry.audit) {
+                    error!(%error, "audit log not reopened, the old file is kept");
+                }
+                self.audit_reload("");
                 self.pools.reload(settings.pools.clone());
                 let session = Arc::new(settings.session.clone());
                 let console = Arc::new(settings.console.clone());
@@ -134,9 +143,15 @@ impl Process {
                 for problem in &problems {
                     error!(%problem, "configuration not reloaded");
                 }
+                self.audit_reload("refused");
                 Err(problems)
             }
         }
+    }
+
+    /// A failure is in the log by then, and no reason to keep the old rules.
+    fn audit_reload(&self, reason: &str) {
+        let _ = self.logs.audit.note("config_reload", reason);
     }
 }
 

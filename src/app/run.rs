@@ -14,7 +14,7 @@ use tracing::{info, warn};
 
 use crate::app::listener::Listeners;
 use crate::app::place::Place;
-use crate::app::process::Process;
+use crate::app::process::{Logs, Process};
 use crate::app::signals;
 use crate::app::worker;
 use crate::app::workers::{Order, Workers};
@@ -25,6 +25,7 @@ use crate::console::{Console, STATS_PERIOD};
 use crate::pool::Pools;
 use crate::session::bench::Bench;
 use crate::session::context::Context;
+use crate::telemetry::audit::AuditLog;
 use crate::telemetry::{http, logs, metrics};
 
 /// Why the process could not start.
@@ -70,6 +71,7 @@ async fn live(file: &Path, settings: Settings) -> io::Result<()> {
     }
     raise_open_files();
     let metrics = metrics::install().map_err(io::Error::other)?;
+    let audit = Arc::new(AuditLog::open(&settings.telemetry.audit)?);
     let listeners = Listeners::bind(&settings.listen).await?;
     let scraped = match settings.telemetry.metrics_address {
         None => None,
@@ -80,7 +82,14 @@ async fn live(file: &Path, settings: Settings) -> io::Result<()> {
     let pools = Pools::new(settings.pools.clone(), count);
     let session = Arc::new(settings.session.clone());
     let console_settings = Arc::new(settings.console.clone());
-    let process = Arc::new(Process::new(file.to_owned(), settings, pools, workers, log));
+    let logs = Logs { log, audit };
+    let process = Arc::new(Process::new(
+        file.to_owned(),
+        settings,
+        pools,
+        workers,
+        logs,
+    ));
     let console = Arc::new(Console::new(process.clone()));
     let mut seed = [0; 32];
     getrandom::fill(&mut seed).map_err(|error| io::Error::other(error.to_string()))?;
@@ -96,7 +105,7 @@ async fn live(file: &Path, settings: Settings) -> io::Result<()> {
                 session.clone(),
                 Bench::new(
                     session.policy.clone(),
-                    process.audit.clone(),
+                    process.logs.audit.clone(),
                     process.denials.clone(),
                     process.usages.clone(),
                 ),

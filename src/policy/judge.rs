@@ -584,7 +584,7 @@ fn changes_lexing(setting: &Setting) -> bool {
 }
 
 /// Where the default is to refuse: whether a change of a parameter is more than "set" covers.
-fn needs_permission(setting: &Setting) -> bool {
+pub fn needs_permission(setting: &Setting) -> bool {
     setting.name.is_none() || changes_lexing(setting) || escapes_read_only(setting)
 }
 

@@ -103,7 +103,8 @@ pub(super) fn note(
         rule: denial.rule.to_string(),
         code: denial.code.to_string(),
         command: denial.command.to_owned(),
-        subject: denial.subject.clone(),
+        // A name in a statement can be as long as the statement.
+        subject: denial.subject.chars().take(MAX_SUBJECT).collect(),
         observed,
     });
 }
@@ -116,3 +117,6 @@ pub(super) fn transaction(status: TransactionStatus) -> &'static str {
         TransactionStatus::Failed => "failed",
     }
 }
+
+/// What is kept of what a refusal is about, in characters.
+const MAX_SUBJECT: usize = 200;
