@@ -1,5 +1,7 @@
 //! What `pgwarden check CONFIG` prints.
 
+pub mod question;
+
 use std::path::Path;
 
 use super::settings::{ListenSettings, Settings};

@@ -2,6 +2,7 @@
 
 mod access;
 mod environment;
+mod questions;
 mod reference;
 mod secrets;
 mod tls;

@@ -21,6 +21,15 @@ pub struct Window {
     spans: Arc<[Span]>,
 }
 
+/// The next time, from `now` on, that it is a time of day on a day of the week, such as
+/// `Sun 03:00 Europe/Paris`.
+///
+/// # Errors
+/// What is wrong with the text.
+pub fn next_time(text: &str, now: SystemTime) -> Result<SystemTime, String> {
+    parse::next_time(text, now)
+}
+
 /// One of a window's spans.
 #[derive(Clone, Debug)]
 enum Span {

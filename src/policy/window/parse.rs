@@ -2,6 +2,7 @@
 
 use std::time::SystemTime;
 
+use jiff::Timestamp;
 use jiff::civil::{Date, DateTime};
 use jiff::tz::TimeZone;
 
@@ -29,6 +30,31 @@ pub(super) fn span(text: &str) -> Result<Span, String> {
         [days, times] => weekly(days, times, zone),
         _ => Err(EXPECTED.into()),
     }
+}
+
+pub(super) fn next_time(text: &str, now: SystemTime) -> Result<SystemTime, String> {
+    let expected = || "expected a time such as Sun 03:00 Europe/Paris".to_owned();
+    let words: Vec<&str> = text.split_whitespace().collect();
+    let [named, time, zone] = words[..] else {
+        return Err(expected());
+    };
+    let days = days(named).ok_or_else(expected)?;
+    let minute = minute(time).filter(|minute| *minute < MINUTES_A_DAY);
+    let minute = minute.ok_or_else(expected)?;
+    let zone = TimeZone::get(zone).map_err(|_| format!("unknown time zone {zone:?}"))?;
+    let first = Timestamp::try_from(now).map_err(|_| expected())?;
+    let first = zone.to_datetime(first).date();
+    let dates = std::iter::successors(Some(first), |day| day.tomorrow().ok()).take(8);
+    let mut instants = dates
+        .filter(|date| {
+            let day = usize::try_from(date.weekday().to_monday_zero_offset());
+            day.is_ok_and(|day| days.get(day) == Some(&true))
+        })
+        .filter_map(|date| {
+            let instant = zone.to_timestamp(at_minute(date, minute)?).ok()?;
+            SystemTime::try_from(instant).ok()
+        });
+    instants.find(|at| *at >= now).ok_or_else(expected)
 }
 
 fn weekly(named: &str, times: &str, zone: TimeZone) -> Result<Span, String> {

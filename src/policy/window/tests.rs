@@ -2,7 +2,7 @@ use std::time::{Duration, SystemTime};
 
 use jiff::Timestamp;
 
-use super::Window;
+use super::{Window, next_time};
 
 fn window(text: &str) -> Window {
     Window::parse(text).unwrap()
@@ -225,6 +225,28 @@ fn what_is_no_window_is_told_what_was_expected() {
 fn a_window_is_shown_as_it_was_written() {
     let text = "mon,wed 22:00-06:00 UTC";
     assert_eq!(window(text).to_string(), text);
+}
+
+#[test]
+fn a_time_of_the_week_comes_next_on_that_day() {
+    let now = at("2026-11-24T12:00:00Z"); // a Tuesday
+    for (text, next) in [
+        ("Sun 03:00 Europe/Paris", "2026-11-29T02:00:00Z"),
+        ("Tue 12:00 UTC", "2026-11-24T12:00:00Z"),
+        ("Tue 11:59 UTC", "2026-12-01T11:59:00Z"),
+    ] {
+        assert_eq!(next_time(text, now), Ok(at(next)), "{text}");
+    }
+    for text in [
+        "",
+        "Sun",
+        "Sun 03:00",
+        "Son 03:00 UTC",
+        "Sun 24:00 UTC",
+        "Sun 03:00 Mars",
+    ] {
+        assert!(next_time(text, now).is_err(), "{text}");
+    }
 }
 
 proptest::proptest! {

@@ -8,13 +8,11 @@ use super::super::super::suggest::closest;
 use super::super::super::values::Table;
 use super::grants::role;
 use super::rules::BUILT_IN;
-use crate::auth::names::DatabaseName;
 use crate::policy::admission::Policy;
-use crate::policy::classification::Unclassifiable;
+use crate::policy::cache::Cache;
 use crate::policy::condition::Circumstances;
 use crate::policy::judge::{Judge, Outcome};
 use crate::policy::role::Role;
-use crate::policy::sql::classify;
 
 /// What is expected of a text.
 enum Expected {
@@ -49,14 +47,7 @@ fn try_one(table: &Table<'_>, policy: &Policy) {
     let Some(expected) = parse_expected(table, &expected, role) else {
         return;
     };
-    let of_database = policy
-        .database_maintenance
-        .get(&DatabaseName::new(&database));
-    let maintenance = policy.maintenance.iter();
-    let maintenance: Vec<_> = maintenance
-        .chain(of_database.into_iter().flatten())
-        .cloned()
-        .collect();
+    let maintenance = policy.maintenance_of(&database);
     let judge = Judge {
         role,
         maintenance: &maintenance,
@@ -76,12 +67,7 @@ fn try_one(table: &Table<'_>, policy: &Policy) {
 /// What a rule only observes counts as refused: tests are about the rules, and remain true when
 /// they are put in force.
 fn try_on(judge: &Judge<'_>, sql: &str, expected: &Expected, limit: usize) -> Result<(), String> {
-    let classified = if sql.len() > limit {
-        let len = sql.len();
-        Err(Unclassifiable::TooLong { len, limit })
-    } else {
-        classify(sql.as_bytes()).map(Into::into)
-    };
+    let classified = Cache::new(0).classify(sql.as_bytes(), limit);
     let findings = judge.trace(&classified);
     let denied: Vec<String> = findings
         .into_iter()
