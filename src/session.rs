@@ -5,6 +5,7 @@ pub mod context;
 mod downstream;
 mod edit;
 pub mod error;
+pub mod jwks;
 pub mod login;
 mod relay;
 pub mod roster;

@@ -1,5 +1,6 @@
 //! From the tables of the file to each layer's settings. Databases are in `pools`.
 
+mod oauth;
 mod password;
 mod pools;
 mod tls;
@@ -79,6 +80,7 @@ fn session(root: &Table<'_>) -> SessionSettings {
     SessionSettings {
         method,
         users: Arc::new(users(&auth, method)),
+        oauth: oauth::oauth(&auth, method),
         allow_cleartext: auth.or("allow_cleartext", &Flag, default.allow_cleartext),
         tls: tls.side,
         login_timeout: auth.or("login_timeout", &OrOff(Span), default.login_timeout),
@@ -158,6 +160,7 @@ const METHOD: OneOf<Method> = OneOf {
     all: &[
         Method::Cert,
         Method::Md5,
+        Method::OAuth,
         Method::Password,
         Method::ScramSha256,
         Method::Trust,

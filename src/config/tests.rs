@@ -1,6 +1,7 @@
 //! Whole files, as an operator writes them.
 
 mod environment;
+mod oauth;
 mod reference;
 mod secrets;
 mod tls;
