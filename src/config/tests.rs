@@ -2,8 +2,8 @@
 
 mod access;
 mod environment;
-mod questions;
 mod oauth;
+mod questions;
 mod reference;
 mod secrets;
 mod tls;
