@@ -8,6 +8,7 @@ pub mod cache;
 pub mod catalog;
 pub mod classification;
 pub mod condition;
+pub mod explain;
 pub mod functions;
 pub mod grant;
 pub mod judge;

@@ -1,5 +1,7 @@
 //! What `pgwarden check CONFIG` prints.
 
+pub mod question;
+
 use std::path::Path;
 
 use super::settings::{ListenSettings, Settings};
@@ -25,7 +27,15 @@ fn summary(settings: &Settings) -> String {
     let databases = counted(settings.pools.databases.len(), "database");
     let users = counted(settings.session.users.users().count(), "user");
     let listeners = listeners(&settings.listen).join(", ");
-    format!("{databases}, {users}, listening on {listeners}")
+    let policy = &settings.session.policy;
+    let access = if policy.grants.is_empty() {
+        String::new()
+    } else {
+        let roles = counted(policy.roles.len(), "role");
+        let grants = counted(policy.grants.len(), "grant");
+        format!("{roles}, {grants}, {}, ", counted(settings.tests, "test"))
+    };
+    format!("{databases}, {users}, {access}listening on {listeners}")
 }
 
 fn listeners(listen: &ListenSettings) -> Vec<String> {

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use ::config::{Config, ConfigError, Environment, File, FileFormat, Map, Source, Value, ValueKind};
 
-use super::locate::{KeyPath, Lines, dotted, is_bare, is_element};
+use super::locate::{KeyPath, Lines, dotted, is_bare};
 use super::problem::{Place, Problem, Problems};
 
 /// The process's environment, or a test's.
@@ -104,7 +104,7 @@ impl<'a> Written<'a> {
         let not_bare = self
             .lines
             .top()
-            .filter(|key| !is_bare(key) && !is_element(key))
+            .filter(|key| !is_bare(key))
             .map(|key| Problem {
                 place: self.place(std::slice::from_ref(key)),
                 key: dotted(std::slice::from_ref(key)),

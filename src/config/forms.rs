@@ -1,8 +1,9 @@
 //! The forms a value can have: how each is read, described and written.
 
-mod amount;
 mod duration;
 mod list;
+mod size;
+mod terms;
 
 use std::fmt::{Debug, Write as _};
 use std::net::SocketAddr;
@@ -12,9 +13,10 @@ use std::str::FromStr;
 
 use ::config::{Value, ValueKind};
 
-pub(super) use amount::{Bytes, RateForm};
 pub(super) use duration::{Span, SpanOrZero};
-pub(super) use list::{Many, One};
+pub(super) use list::{Choice, List, Parsed};
+pub(super) use size::{Bytes, PerTime};
+pub(super) use terms::{FUNCTION, GLOB, INSTANT, NETWORK, STATEMENTS, TABLE, WINDOW};
 
 /// What a value has to look like.
 pub(super) trait Form {
@@ -90,32 +92,6 @@ impl<'a> Given<'a> {
         let parts = variable.split(',').map(str::trim);
         let parts = parts.filter(|part| !part.is_empty());
         Some(parts.map(str::to_owned).collect())
-    }
-
-    /// A text or a whole number, as a text.
-    fn word(&self) -> Option<String> {
-        match self.text() {
-            Some(text) => Some(text.to_owned()),
-            None => self.integer().map(|number| number.to_string()),
-        }
-    }
-
-    /// The same of each element of a list; one alone is a list of one.
-    fn words(&self) -> Option<Vec<String>> {
-        if let ValueKind::Array(values) = &self.value.kind {
-            let elements = values.iter().map(|value| Given { value, ..*self });
-            return elements.map(|element| element.word()).collect();
-        }
-        match self.word() {
-            Some(word) if self.is_from_environment => {
-                let parts = word
-                    .split(',')
-                    .map(str::trim)
-                    .filter(|part| !part.is_empty());
-                Some(parts.map(str::to_owned).collect())
-            }
-            word => Some(vec![word?]),
-        }
     }
 
     fn is_number(&self) -> bool {

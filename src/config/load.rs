@@ -64,12 +64,12 @@ impl Settings {
         let base = file.parent().unwrap_or(Path::new(""));
         let document = Document::new(&written, base, &variables);
         let mut settings = settings(&document.root());
-        let (entries, problems) = document.finish();
-        settings.entries = entries;
-        if problems.is_empty() {
-            Ok(settings)
-        } else {
-            Err(Problems::new(problems))
+        let finished = document.finish();
+        if !finished.problems.is_empty() {
+            return Err(Problems::new(finished.problems));
         }
+        settings.entries = finished.entries;
+        settings.warnings = Problems::new(finished.warnings).into();
+        Ok(settings)
     }
 }

@@ -65,11 +65,9 @@ impl Lines {
         match value.get_ref() {
             DeValue::Table(table) => self.add_table(text, path, table),
             DeValue::Array(array) => {
-                for (at, element) in array.iter().enumerate() {
+                for (number, element) in (1..).zip(array) {
                     let mut path = path.to_vec();
-                    if let Some(last) = path.last_mut() {
-                        *last = element_key(last, at);
-                    }
+                    path.push(element_key(number));
                     self.lines
                         .insert(path.clone(), position(text, &element.span()).0);
                     self.add_value(text, &path, element);
@@ -103,21 +101,30 @@ impl SyntaxError {
     }
 }
 
-/// A path as one writes it in TOML.
+/// What stands in a path for the element of a list, counted from 1.
+pub(super) fn element_key(number: usize) -> String {
+    format!("[{number}]")
+}
+
+/// A path as one writes it in TOML; elements of lists by their number, as in `grant[1].role`.
 pub(super) fn dotted(path: &[String]) -> String {
-    let segments: Vec<_> = path.iter().map(|key| quoted_if_needed(key)).collect();
-    segments.join(".")
+    let mut text = String::new();
+    for key in path {
+        if is_element_key(key) {
+            text.push_str(key);
+            continue;
+        }
+        if !text.is_empty() {
+            text.push('.');
+        }
+        text.push_str(&quoted_if_needed(key));
+    }
+    text
 }
 
-/// What stands for the element of a list in a path, counted from 1 as people do.
-pub(super) fn element_key(list: &str, at: usize) -> String {
-    format!("{list}[{}]", at + 1)
-}
-
-/// Whether a key is one of [`element_key`]'s.
-pub(super) fn is_element(key: &str) -> bool {
-    let list = key.strip_suffix(']').and_then(|key| key.split_once('['));
-    list.is_some_and(|(list, number)| is_bare(list) && is_bare(number))
+fn is_element_key(key: &str) -> bool {
+    let number = key.strip_prefix('[').and_then(|key| key.strip_suffix(']'));
+    number.is_some_and(|number| number.parse::<usize>().is_ok())
 }
 
 /// Whether TOML takes the key without quotes.
@@ -129,7 +136,7 @@ pub(super) fn is_bare(key: &str) -> bool {
 }
 
 fn quoted_if_needed(key: &str) -> String {
-    if is_bare(key) || is_element(key) {
+    if is_bare(key) {
         key.to_owned()
     } else {
         format!("{key:?}")
@@ -169,6 +176,25 @@ mod tests {
         for (key, line) in expected {
             assert_eq!(lines.near(&path(key)), Some(line), "{key}");
         }
+    }
+
+    #[test]
+    fn an_element_of_a_list_is_found_on_its_line() {
+        let text = "[[grant]]\nrole = \"a\"\n\n[[grant]]\nrole = \"b\"\n[roles.a]\nx = 1\n\
+                    [[roles.a.deny]]\n[[roles.a.deny]]\nname = \"n\"\nlist = [\n1,\n2]\n";
+        let lines = Lines::of(text).unwrap();
+        for (key, line) in [
+            ("grant.[1]", 1),
+            ("grant.[1].role", 2),
+            ("grant.[2]", 4),
+            ("grant.[2].role", 5),
+            ("roles.a.deny.[1]", 8),
+            ("roles.a.deny.[2].name", 10),
+            ("roles.a.deny.[2].list.[2]", 13),
+        ] {
+            assert_eq!(lines.near(&path(key)), Some(line), "{key}");
+        }
+        assert_eq!(dotted(&path("grant.[2].role")), "grant[2].role");
     }
 
     #[test]

@@ -23,25 +23,21 @@ use crate::telemetry::settings::{LogFormat, TelemetrySettings};
 /// with the default.
 pub(super) fn settings(root: &Table<'_>) -> Settings {
     let default = Settings::default();
-    let policy = Arc::new(access::policy(root));
-    access::run_tests(root, &policy);
-    let mut pools = pools::pools(root);
-    pools.roles = access::servers(root, &pools);
-    let tls = root.table("listen").table("tls");
-    let session = SessionSettings {
-        policy,
-        ..session(root)
-    };
-    let warnings = access::warnings(&session.policy, &session, &pools, tls.has("client_ca"));
+    let pools = pools::pools(root);
+    let (policy, tests) = access::policy(root, &pools);
     Settings {
         workers: root.or("workers", &Count(1..=64), default.workers),
         listen: listen(&root.table("listen")),
         pools,
-        session,
+        session: SessionSettings {
+            policy: Arc::new(policy),
+            ..session(root)
+        },
         console: console(&root.table("console")),
         telemetry: telemetry(root),
-        warnings,
+        tests,
         entries: Vec::new(),
+        warnings: Vec::new(),
     }
 }
 

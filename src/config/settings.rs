@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use super::problem::Problem;
 use crate::console::settings::ConsoleSettings;
 use crate::pool::settings::PoolsSettings;
 use crate::session::settings::SessionSettings;
@@ -22,10 +23,12 @@ pub struct Settings {
     pub console: ConsoleSettings,
     /// Logs and metrics.
     pub telemetry: TelemetrySettings,
-    /// What is no mistake for certain, and likely one.
-    pub warnings: Vec<String>,
+    /// How many `[[test]]`s the rules have passed.
+    pub tests: usize,
     /// Every key, for people to look at.
     pub entries: Vec<Entry>,
+    /// What is allowed and yet hardly meant, in the order of the file.
+    pub warnings: Vec<Problem>,
 }
 
 impl Default for Settings {
@@ -37,8 +40,9 @@ impl Default for Settings {
             session: SessionSettings::default(),
             console: ConsoleSettings::default(),
             telemetry: TelemetrySettings::default(),
-            warnings: Vec::new(),
+            tests: 0,
             entries: Vec::new(),
+            warnings: Vec::new(),
         }
     }
 }

@@ -1,6 +1,8 @@
 //! Whole files, as an operator writes them.
 
+mod access;
 mod environment;
+mod questions;
 mod reference;
 mod secrets;
 mod tls;

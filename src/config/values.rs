@@ -2,7 +2,7 @@
 //! anybody asked for, so that all others are unknown.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use ::config::{Map, Value, ValueKind};
@@ -22,14 +22,24 @@ pub(super) struct Document<'a> {
     /// Where `{ env = "…" }` looks.
     pub(super) variables: &'a Variables,
     problems: RefCell<Vec<Problem>>,
+    warnings: RefCell<Vec<Problem>>,
     entries: RefCell<Vec<Entry>>,
+    /// The keys that have an entry.
+    remembered: RefCell<BTreeSet<KeyPath>>,
     asked: RefCell<BTreeMap<KeyPath, Asked>>,
+}
+
+/// What has come of reading a document.
+pub(super) struct Finished {
+    pub(super) entries: Vec<Entry>,
+    pub(super) problems: Vec<Problem>,
+    pub(super) warnings: Vec<Problem>,
 }
 
 /// What somebody wanted a key to be.
 #[derive(Clone, Copy, Eq, PartialEq)]
 enum Asked {
-    /// A list of tables, each of them asked for by its number.
+    /// A list of tables.
     List,
     /// A table, whose keys are asked for one by one.
     Table,
@@ -43,6 +53,8 @@ impl<'a> Document<'a> {
             base,
             variables,
             problems: RefCell::default(),
+            warnings: RefCell::default(),
+            remembered: RefCell::default(),
             entries: RefCell::default(),
             asked: RefCell::default(),
         }
@@ -53,14 +65,17 @@ impl<'a> Document<'a> {
             document: self,
             path: KeyPath::new(),
             values: Some(&self.written.tree),
-            seen: false,
         }
     }
 
     /// Every key that was asked for, and everything wrong, unknown keys included.
-    pub(super) fn finish(self) -> (Vec<Entry>, Vec<Problem>) {
+    pub(super) fn finish(self) -> Finished {
         self.find_unknown(&[], &self.written.tree);
-        (self.entries.into_inner(), self.problems.into_inner())
+        Finished {
+            entries: self.entries.into_inner(),
+            problems: self.problems.into_inner(),
+            warnings: self.warnings.into_inner(),
+        }
     }
 
     fn find_unknown(&self, parent: &[String], table: &Map<String, Value>) {
@@ -71,9 +86,10 @@ impl<'a> Document<'a> {
             match (asked, &value.kind) {
                 (Some(Asked::Table), ValueKind::Table(table)) => self.find_unknown(&path, table),
                 (Some(Asked::List), ValueKind::Array(elements)) => {
-                    for (at, element) in elements.iter().enumerate() {
+                    for (number, element) in (1..).zip(elements) {
                         if let ValueKind::Table(table) = &element.kind {
-                            self.find_unknown(&element_of(&path, at), table);
+                            let element = [&path[..], &[element_key(number)]].concat();
+                            self.find_unknown(&element, table);
                         }
                     }
                 }
@@ -124,13 +140,22 @@ impl<'a> Document<'a> {
         }
     }
 
+    /// A table that is read twice is complained of once.
     fn push(&self, path: &[String], value: Option<String>, complaint: String) {
-        self.problems.borrow_mut().push(Problem {
+        let problem = self.problem(path, value, complaint);
+        let mut problems = self.problems.borrow_mut();
+        if !problems.contains(&problem) {
+            problems.push(problem);
+        }
+    }
+
+    fn problem(&self, path: &[String], value: Option<String>, complaint: String) -> Problem {
+        Problem {
             place: self.written.place(path),
             key: dotted(path),
             value,
             complaint,
-        });
+        }
     }
 }
 
@@ -139,60 +164,9 @@ pub(super) struct Table<'a> {
     pub(super) document: &'a Document<'a>,
     path: KeyPath,
     values: Option<&'a Map<String, Value>>,
-    /// It has been read before: nothing is written down of it again.
-    seen: bool,
 }
 
 impl<'a> Table<'a> {
-    /// The same table, read once more without a word.
-    pub(super) fn unseen(&self) -> Table<'a> {
-        Table {
-            document: self.document,
-            path: self.path.clone(),
-            values: self.values,
-            seen: true,
-        }
-    }
-
-    /// The tables of a list of tables.
-    pub(super) fn each(&self, key: &str) -> Vec<Table<'a>> {
-        let path = self.ask(key, Asked::List);
-        let elements = match self.value(key).map(|value| &value.kind) {
-            None => return Vec::new(),
-            Some(ValueKind::Array(elements)) => elements,
-            Some(_) => {
-                let header = dotted(&path);
-                let complaint = format!("expected a list of tables, each under [[{header}]]");
-                self.document.push(&path, None, complaint);
-                return Vec::new();
-            }
-        };
-        let mut tables = Vec::new();
-        for (at, element) in elements.iter().enumerate() {
-            let path = element_of(&path, at);
-            let ValueKind::Table(values) = &element.kind else {
-                let complaint = format!("expected a table, not {}", kind(element));
-                self.document.push(&path, None, complaint);
-                continue;
-            };
-            tables.push(Table {
-                document: self.document,
-                path,
-                values: Some(values),
-                seen: self.seen,
-            });
-        }
-        tables
-    }
-
-    /// The keys and values of a table whose keys are anybody's.
-    pub(super) fn each_value<F: Form>(&self, key: &str, form: &F) -> BTreeMap<String, F::Value> {
-        let table = self.table(key);
-        let keys = table.values.into_iter().flat_map(|values| values.keys());
-        keys.filter_map(|key| Some((key.clone(), table.maybe(key, form)?)))
-            .collect()
-    }
-
     /// The last key of the table's path: the name of a database or a user.
     pub(super) fn name(&self) -> &str {
         self.path.last().map_or("", String::as_str)
@@ -230,15 +204,44 @@ impl<'a> Table<'a> {
             document: self.document,
             path,
             values,
-            seen: self.seen,
         }
     }
 
     /// The tables of a table whose keys are names.
     pub(super) fn named(&self, key: &str) -> Vec<Table<'a>> {
         let outer = self.table(key);
-        let names = outer.values.into_iter().flat_map(|values| values.keys());
-        names.map(|name| outer.table(name)).collect()
+        outer.keys().map(|name| outer.table(name)).collect()
+    }
+
+    /// The tables of a list, such as the `[[grant]]`s of the root.
+    pub(super) fn list(&self, key: &str) -> Vec<Table<'a>> {
+        let path = self.ask(key, Asked::List);
+        let elements = match self.value(key).map(|value| &value.kind) {
+            None => return Vec::new(),
+            Some(ValueKind::Array(elements)) => &elements[..],
+            Some(_) => &[],
+        };
+        let is_table = |value: &Value| matches!(value.kind, ValueKind::Table(_));
+        if elements.is_empty() || !elements.iter().all(is_table) {
+            let complaint = format!("expected tables, each headed [[{}]]", dotted(&path));
+            self.document.push(&path, None, complaint);
+        }
+        let tables = (1..).zip(elements).filter_map(|(number, element)| {
+            let ValueKind::Table(values) = &element.kind else {
+                return None;
+            };
+            Some(Table {
+                document: self.document,
+                path: [&path[..], &[element_key(number)]].concat(),
+                values: Some(values),
+            })
+        });
+        tables.collect()
+    }
+
+    /// The keys that are set.
+    pub(super) fn keys(&self) -> impl Iterator<Item = &'a String> + use<'a> {
+        self.values.into_iter().flat_map(|values| values.keys())
     }
 
     /// The value of a key that has a default.
@@ -264,16 +267,13 @@ impl<'a> Table<'a> {
         form: &F,
     ) -> BTreeMap<String, String> {
         let table = self.table(key);
-        let keys = table.values.into_iter().flat_map(|values| values.keys());
+        let keys = table.keys();
         keys.filter_map(|key| Some((key.clone(), table.maybe(key, form)?)))
             .collect()
     }
 
     /// Writes down that a value, though well formed, will not do.
     pub(super) fn complain(&self, key: &str, complaint: impl Into<String>) {
-        if self.seen {
-            return;
-        }
         let value = self.value(key).map(show);
         self.document.push(&self.at(key), value, complaint.into());
     }
@@ -288,6 +288,12 @@ impl<'a> Table<'a> {
         self.document.push(&self.path, None, complaint.into());
     }
 
+    /// Writes down what is allowed and yet hardly meant.
+    pub(super) fn warn(&self, key: &str, warning: impl Into<String>) {
+        let warning = self.document.problem(&self.at(key), None, warning.into());
+        self.document.warnings.borrow_mut().push(warning);
+    }
+
     fn read<F: Form>(&self, key: &str, form: &F) -> (KeyPath, Option<F::Value>) {
         let path = self.ask(key, Asked::Value);
         let value = self.value(key).and_then(|value| {
@@ -299,10 +305,8 @@ impl<'a> Table<'a> {
             match form.read(&given) {
                 Ok(value) => Some(value),
                 Err(complaint) => {
-                    if !self.seen {
-                        let shown = (!F::IS_SECRET).then(|| show(value));
-                        self.document.push(&path, shown, complaint);
-                    }
+                    let shown = (!F::IS_SECRET).then(|| show(value));
+                    self.document.push(&path, shown, complaint);
                     None
                 }
             }
@@ -310,8 +314,9 @@ impl<'a> Table<'a> {
         (path, value)
     }
 
+    /// A role's pool is read once a database: the first is shown.
     fn remember(&self, path: &[String], value: Option<String>, default: Option<String>) {
-        if self.seen {
+        if !self.document.remembered.borrow_mut().insert(path.to_vec()) {
             return;
         }
         self.document.entries.borrow_mut().push(Entry {
@@ -337,15 +342,6 @@ impl<'a> Table<'a> {
     fn value(&self, key: &str) -> Option<&'a Value> {
         self.values.and_then(|values| values.get(key))
     }
-}
-
-/// The path of an element of a list.
-fn element_of(path: &[String], at: usize) -> KeyPath {
-    let mut path = path.to_vec();
-    if let Some(last) = path.last_mut() {
-        *last = element_key(last, at);
-    }
-    path
 }
 
 /// What is bound or built at start stays; certificates do not.

@@ -7,7 +7,7 @@ use std::time::SystemTime;
 use crate::auth::certificate::CertificateNames;
 use crate::auth::identity::Identity;
 use crate::auth::names::DatabaseName;
-use crate::policy::grant::{Grant, Origin};
+use crate::policy::grant::{Claimant, Grant, Origin};
 use crate::policy::role::{Role, RoleName};
 use crate::policy::window::Window;
 
@@ -86,20 +86,12 @@ impl Policy {
             let own = Role::free(RoleName::new(identity.user().as_str()));
             (Arc::new(own), None, None)
         } else {
-            let mut grants = self.grants.iter().enumerate();
-            let (at, grant) = grants
-                .find(|(_, grant)| grant.is_for(&identity, &origin, database.as_str(), now))
-                .ok_or(NotAdmitted)?;
-            let role = self.roles.get(&grant.role).ok_or(NotAdmitted)?;
+            let granted = self.granted(&identity, &origin, database.as_str(), now);
+            let (at, role) = granted.ok_or(NotAdmitted)?;
             (role.clone(), Some(at), self.next_change(now))
         };
-        let of_database = self.database_maintenance.get(&database);
-        let maintenance = self
-            .maintenance
-            .iter()
-            .chain(of_database.into_iter().flatten());
         Ok(Admission {
-            maintenance: maintenance.cloned().collect(),
+            maintenance: self.maintenance_of(database.as_str()),
             until: [expires, ends].into_iter().flatten().min(),
             identity,
             origin,
@@ -107,6 +99,28 @@ impl Policy {
             role,
             grant,
         })
+    }
+
+    /// The first grant that is for a client, from 0, and the role that it gives. A grant of a
+    /// role that there is not gives none.
+    pub fn granted(
+        &self,
+        who: &impl Claimant,
+        origin: &Origin,
+        database: &str,
+        now: SystemTime,
+    ) -> Option<(usize, &Arc<Role>)> {
+        let mut grants = self.grants.iter().enumerate();
+        let (at, grant) = grants.find(|(_, grant)| grant.is_for(who, origin, database, now))?;
+        Some((at, self.roles.get(&grant.role)?))
+    }
+
+    /// When a database may only be read, whatever the role.
+    pub fn maintenance_of(&self, database: &str) -> Arc<[Window]> {
+        let of_database = self.database_maintenance.get(database);
+        let windows = self.maintenance.iter();
+        let windows = windows.chain(of_database.into_iter().flatten());
+        windows.cloned().collect()
     }
 
     /// Whether a client with this certificate needs to prove nothing else.

@@ -8,7 +8,6 @@ use ipnet::IpNet;
 
 use crate::auth::certificate::CertificateNames;
 use crate::auth::identity::Identity;
-use crate::auth::token::Token;
 use crate::policy::condition::is_from;
 use crate::policy::pattern::Glob;
 use crate::policy::role::RoleName;
@@ -61,6 +60,41 @@ pub struct Origin {
     pub tls: bool,
 }
 
+/// Who asks for a role: an identity, or somebody whom `check` only supposes. What decides about
+/// a grant is the same for both; an admission comes of an identity alone.
+pub trait Claimant {
+    /// The user's name.
+    fn user(&self) -> &str;
+    /// Whether the name itself is proved.
+    fn is_proved(&self) -> bool;
+    /// Whether it has a certificate with such names.
+    fn has_certificate(&self, wanted: &CertificateMatch) -> bool;
+    /// Whether its token has a claim with one of these values.
+    fn has_claim(&self, claim: &str, values: &[Glob]) -> bool;
+}
+
+impl Claimant for Identity {
+    fn user(&self) -> &str {
+        Self::user(self).as_str()
+    }
+
+    fn is_proved(&self) -> bool {
+        Self::is_proved(self)
+    }
+
+    fn has_certificate(&self, wanted: &CertificateMatch) -> bool {
+        self.certificate()
+            .is_some_and(|names| wanted.matches(names))
+    }
+
+    fn has_claim(&self, claim: &str, values: &[Glob]) -> bool {
+        self.token().is_some_and(|token| {
+            let mut claimed = token.claim(claim);
+            claimed.any(|claimed| values.iter().any(|glob| glob.matches(claimed)))
+        })
+    }
+}
+
 impl Grant {
     /// A grant to everybody.
     pub fn new(role: RoleName) -> Self {
@@ -81,23 +115,43 @@ impl Grant {
     /// Whether it is for this client at this time.
     pub fn is_for(
         &self,
-        identity: &Identity,
+        who: &impl Claimant,
         origin: &Origin,
         database: &str,
         now: SystemTime,
     ) -> bool {
+        self.objection(who, origin, database, now).is_none()
+    }
+
+    /// The first of its keys that is not true of this client; `None`: all are, it is for it.
+    pub fn objection(
+        &self,
+        who: &impl Claimant,
+        origin: &Origin,
+        database: &str,
+        now: SystemTime,
+    ) -> Option<&'static str> {
+        let certificate = self.certificate.as_ref();
         // Who claims a name with nothing but a certificate that does not say it must be given
         // the role for that certificate.
-        (identity.is_proved() || self.certificate.is_some())
-            && self.is_open(origin, database, now)
-            && self.has_user(identity.user().as_str())
-            && self.certificate.as_ref().is_none_or(|wanted| {
-                identity
-                    .certificate()
-                    .is_some_and(|names| wanted.matches(names))
-            })
-            && (self.oauth.is_empty()
-                || identity.token().is_some_and(|token| self.has_claims(token)))
+        let is_known = who.is_proved() || certificate.is_some();
+        let keys = [
+            ("user", is_known && self.has_user(who.user())),
+            (
+                "certificate",
+                certificate.is_none_or(|wanted| who.has_certificate(wanted)),
+            ),
+            (
+                "oauth",
+                self.oauth
+                    .iter()
+                    .all(|(claim, values)| who.has_claim(claim, values)),
+            ),
+        ];
+        let objection = keys.into_iter().find(|(_, is_true)| !is_true);
+        objection
+            .map(|(key, _)| key)
+            .or_else(|| self.closed(origin, database, now))
     }
 
     /// Whether a verified certificate is all that a client of this name needs.
@@ -126,47 +180,52 @@ impl Grant {
     }
 
     fn is_open(&self, origin: &Origin, database: &str, now: SystemTime) -> bool {
+        self.closed(origin, database, now).is_none()
+    }
+
+    /// The first of the keys that are not about who the client is and that is not true.
+    fn closed(&self, origin: &Origin, database: &str, now: SystemTime) -> Option<&'static str> {
         let one_of =
             |globs: &[Glob], text| globs.is_empty() || globs.iter().any(|g| g.matches(text));
-        one_of(&self.database, database)
-            && is_from(&self.from, origin.address)
-            && (self.uid.is_empty() || origin.uid.is_some_and(|uid| self.uid.contains(&uid)))
-            && self.tls.is_none_or(|tls| tls == origin.tls)
-            && self
-                .window
-                .as_ref()
-                .is_none_or(|window| window.contains(now))
-            && self.expires.is_none_or(|expires| now < expires)
+        let window = self.window.as_ref();
+        let keys = [
+            ("database", one_of(&self.database, database)),
+            ("from", is_from(&self.from, origin.address)),
+            (
+                "uid",
+                self.uid.is_empty() || origin.uid.is_some_and(|uid| self.uid.contains(&uid)),
+            ),
+            ("tls", self.tls.is_none_or(|tls| tls == origin.tls)),
+            ("window", window.is_none_or(|window| window.contains(now))),
+            ("expires", self.expires.is_none_or(|expires| now < expires)),
+        ];
+        let objection = keys.into_iter().find(|(_, is_true)| !is_true);
+        objection.map(|(key, _)| key)
     }
 
     fn has_user(&self, user: &str) -> bool {
         self.user.is_empty() || self.user.iter().any(|glob| glob.matches(user))
-    }
-
-    fn has_claims(&self, token: &Token) -> bool {
-        self.oauth.iter().all(|(claim, globs)| {
-            let mut values = token.claim(claim);
-            values.any(|value| globs.iter().any(|glob| glob.matches(value)))
-        })
     }
 }
 
 impl CertificateMatch {
     /// Whether a certificate's names are the wanted ones.
     pub fn matches(&self, names: &CertificateNames) -> bool {
-        let cn = self.cn.as_ref().is_none_or(|glob| {
-            names
-                .common_name
-                .as_ref()
-                .is_some_and(|name| glob.matches(name))
-        });
-        let san = self.san.as_ref().is_none_or(|glob| {
-            names
-                .dns
-                .iter()
-                .chain(&names.uris)
-                .any(|name| glob.matches(name))
-        });
-        cn && san
+        self.matches_names(
+            names.common_name.as_deref(),
+            names.dns.iter().chain(&names.uris).map(String::as_str),
+        )
+    }
+
+    /// Whether a common name and alternative names are the wanted ones.
+    pub fn matches_names<'a>(
+        &self,
+        common_name: Option<&str>,
+        mut alternative: impl Iterator<Item = &'a str>,
+    ) -> bool {
+        let cn = self.cn.as_ref();
+        let san = self.san.as_ref();
+        cn.is_none_or(|glob| common_name.is_some_and(|name| glob.matches(name)))
+            && san.is_none_or(|glob| alternative.any(|name| glob.matches(name)))
     }
 }

@@ -47,8 +47,7 @@ pub fn classify(text: &[u8]) -> Result<Classification, Unclassifiable> {
         return Err(Unclassifiable::Encoding);
     }
     if runs::are_costly(text.as_bytes()) {
-        let words = "too many operator characters in a row";
-        return Err(Unclassifiable::Syntax(words.into()));
+        return Err(Unclassifiable::Costly);
     }
     let parsed = pg_raw_parse::parse(text)
         .map_err(|error| Unclassifiable::Syntax(messages::words_of(&error).into()))?;

@@ -1,109 +1,95 @@
 //! Spans of time, once or again and again.
 
+mod parse;
+
+#[cfg(test)]
+mod tests;
+
 use std::fmt;
+use std::sync::Arc;
 use std::time::SystemTime;
 
-use jiff::civil::{Date, DateTime, Time, Weekday};
+use jiff::Timestamp;
+use jiff::civil::{Date, DateTime, Weekday};
 use jiff::tz::TimeZone;
-use jiff::{Span, Timestamp};
 
 /// A span of time: from one instant to another, or between times of day on days of the week.
-/// Where clocks are turned, times of day are read as the clocks of the zone show them.
+/// Also several of them, of which one is enough.
 #[derive(Clone, Debug)]
 pub struct Window {
-    written: Box<str>,
-    when: When,
+    text: Arc<str>,
+    spans: Arc<[Span]>,
 }
 
+/// The next time, from `now` on, that it is a time of day on a day of the week, such as
+/// `Sun 03:00 Europe/Paris`.
+///
+/// # Errors
+/// What is wrong with the text.
+pub fn next_time(text: &str, now: SystemTime) -> Result<SystemTime, String> {
+    parse::next_time(text, now)
+}
+
+/// One of a window's spans.
 #[derive(Clone, Debug)]
-enum When {
-    Once { from: Timestamp, to: Timestamp },
+enum Span {
+    /// From one instant to another.
+    Once(SystemTime, SystemTime),
+    /// By the clock on the wall: where that is put forward or back, a window is shorter or
+    /// longer.
     Weekly(Weekly),
 }
 
+/// Times of day on days of the week.
 #[derive(Clone, Debug)]
 struct Weekly {
-    /// By the number of days since Monday.
+    /// Which days, Monday first; of a window over midnight, the day that it begins on.
     days: [bool; 7],
-    from: Time,
-    /// Of the same day; if it is not later than `from`, of the next one.
-    to: Time,
+    /// In minutes from midnight.
+    start: u16,
+    /// In minutes from midnight; at or below `start`: on the day after.
+    end: u16,
     zone: TimeZone,
 }
 
-/// What a window looks like.
-pub const EXPECTED: &str = "a window with its time zone, such as \"Sun 02:00-04:00 Europe/Paris\", \
-     \"Mon-Fri 09:00-17:00 UTC\", \"Sat,Sun UTC\" or \"2026-12-01 22:00/23:30 UTC\"";
-
 impl Window {
-    /// Reads a window.
+    /// Reads `Sun 02:00-04:00 Europe/Paris`, `Mon-Fri UTC`, `02:00-04:00 UTC`,
+    /// `2026-12-01 22:00/23:30 UTC` or `2026-12-01 22:00/2026-12-02 02:00 UTC`.
     ///
     /// # Errors
     /// What is wrong with it.
     pub fn parse(text: &str) -> Result<Self, String> {
-        let mut words: Vec<&str> = text.split_ascii_whitespace().collect();
-        let zone = words.pop().ok_or_else(expected)?;
-        let zone = TimeZone::get(zone)
-            .map_err(|_| format!("unknown time zone \"{zone}\": expected {EXPECTED}"))?;
-        let when = match words[..] {
-            [date, times] if date.parse::<Date>().is_ok() => {
-                let (from, to) = times.split_once('/').ok_or_else(expected)?;
-                once((date, from), (date, to), &zone)?
-            }
-            [date, middle, last] => {
-                let (from, second) = middle.split_once('/').ok_or_else(expected)?;
-                once((date, from), (second, last), &zone)?
-            }
-            [one] => match times(one) {
-                Some((from, to)) => weekly([true; 7], from, to, zone),
-                None => weekly(days(one).ok_or_else(expected)?, Time::MIN, Time::MIN, zone),
-            },
-            [of_week, of_day] => {
-                let days = days(of_week).ok_or_else(expected)?;
-                let (from, to) = times(of_day).ok_or_else(expected)?;
-                weekly(days, from, to, zone)
-            }
-            _ => return Err(expected()),
-        };
         Ok(Self {
-            written: text.into(),
-            when,
+            text: text.trim().into(),
+            spans: Arc::new([parse::span(text)?]),
+        })
+    }
+
+    /// A window that is open when any of these is. `None`: there is none.
+    pub fn any_of(windows: &[Self]) -> Option<Self> {
+        if let [one] = windows {
+            return Some(one.clone());
+        }
+        let texts: Vec<&str> = windows.iter().map(|window| &*window.text).collect();
+        let spans = windows.iter().flat_map(|window| window.spans.iter());
+        (!windows.is_empty()).then(|| Self {
+            text: texts.join(" or ").into(),
+            spans: spans.cloned().collect(),
         })
     }
 
     /// Whether an instant is in it; its start is, its end is not.
     pub fn contains(&self, now: SystemTime) -> bool {
-        let Ok(now) = Timestamp::try_from(now) else {
-            return false;
-        };
-        match &self.when {
-            When::Once { from, to } => (*from..*to).contains(&now),
-            When::Weekly(weekly) => {
-                let today = weekly.zone.to_datetime(now).date();
-                let yesterday = today.yesterday().ok();
-                let mut spans = [Some(today), yesterday].into_iter().flatten();
-                spans.any(|day| {
-                    let span = weekly.span(day);
-                    span.is_some_and(|(from, to)| (from..to).contains(&now))
-                })
-            }
-        }
+        self.spans.iter().any(|span| span.contains(now))
     }
 
     /// When it next begins or ends after `now`; `None`: never again.
     pub fn next_change(&self, now: SystemTime) -> Option<SystemTime> {
-        let now = Timestamp::try_from(now).ok()?;
-        let later = |time: &Timestamp| *time > now;
-        let next = match &self.when {
-            When::Once { from, to } => [*from, *to].into_iter().filter(later).min(),
-            When::Weekly(weekly) => {
-                let today = weekly.zone.to_datetime(now).date();
-                let days = (-1..=8).filter_map(|n| today.checked_add(Span::new().days(n)).ok());
-                let edges = days.filter_map(|day| weekly.span(day));
-                edges.flat_map(|(from, to)| [from, to]).filter(later).min()
-            }
-        };
-        next.and_then(|time| SystemTime::try_from(time).ok())
+        let open = self.contains(now);
+        let changes = self.spans.iter().flat_map(|span| span.changes(now));
+        let mut changes: Vec<SystemTime> = changes.filter(|at| *at > now).collect();
+        changes.sort_unstable();
+        changes.into_iter().find(|at| self.contains(*at) != open)
     }
 
     /// Whether it is over and does not come again.
@@ -112,202 +98,97 @@ impl Window {
     }
 }
 
-impl Weekly {
-    /// The span that begins on a day, if one does.
-    fn span(&self, day: Date) -> Option<(Timestamp, Timestamp)> {
-        let number = usize::try_from(day.weekday().to_monday_zero_offset()).ok()?;
-        if !*self.days.get(number)? {
-            return None;
-        }
-        let last = if self.to > self.from {
-            day
-        } else {
-            day.tomorrow().ok()?
-        };
-        let instant = |at: DateTime| self.zone.to_timestamp(at).ok();
-        Some((
-            instant(day.to_datetime(self.from))?,
-            instant(last.to_datetime(self.to))?,
-        ))
-    }
-}
-
-fn weekly(days: [bool; 7], from: Time, to: Time, zone: TimeZone) -> When {
-    When::Weekly(Weekly {
-        days,
-        from,
-        to,
-        zone,
-    })
-}
-
-fn once(from: (&str, &str), to: (&str, &str), zone: &TimeZone) -> Result<When, String> {
-    let instant = |(date, time): (&str, &str)| {
-        let date: Date = date.parse().ok()?;
-        zone.to_timestamp(date.to_datetime(time_of_day(time)?)).ok()
-    };
-    let (from, to) = instant(from).zip(instant(to)).ok_or_else(expected)?;
-    if from < to {
-        Ok(When::Once { from, to })
-    } else {
-        Err("expected a window that ends after it begins".into())
-    }
-}
-
-/// `02:00-04:00`
-fn times(text: &str) -> Option<(Time, Time)> {
-    let (from, to) = text.split_once('-')?;
-    let to = if to == "24:00" { "00:00" } else { to };
-    time_of_day(from).zip(time_of_day(to))
-}
-
-/// `02:00`
-fn time_of_day(text: &str) -> Option<Time> {
-    let (hour, minute) = text.split_once(':')?;
-    let number = |text: &str| {
-        let digits = text.len() == 2 && text.bytes().all(|b| b.is_ascii_digit());
-        digits.then(|| text.parse().ok()).flatten()
-    };
-    Time::new(number(hour)?, number(minute)?, 0, 0).ok()
-}
-
-/// `Sun`, `Mon-Fri`, `Mon,Wed`, `Sat-Mon`
-fn days(text: &str) -> Option<[bool; 7]> {
-    let mut days = [false; 7];
-    for part in text.split(',') {
-        let (first, last) = match part.split_once('-') {
-            Some((first, last)) => (day(first)?, day(last)?),
-            None => (day(part)?, day(part)?),
-        };
-        let mut at = first;
-        loop {
-            let number = usize::try_from(at.to_monday_zero_offset()).ok()?;
-            *days.get_mut(number)? = true;
-            if at == last {
-                break;
-            }
-            at = at.next();
-        }
-    }
-    Some(days)
-}
-
-fn day(text: &str) -> Option<Weekday> {
-    let all = [
-        ("mon", Weekday::Monday),
-        ("tue", Weekday::Tuesday),
-        ("wed", Weekday::Wednesday),
-        ("thu", Weekday::Thursday),
-        ("fri", Weekday::Friday),
-        ("sat", Weekday::Saturday),
-        ("sun", Weekday::Sunday),
-    ];
-    let found = all
-        .into_iter()
-        .find(|(name, _)| text.eq_ignore_ascii_case(name));
-    found.map(|(_, day)| day)
-}
-
-fn expected() -> String {
-    format!("expected {EXPECTED}")
-}
-
+/// By what was written.
 impl PartialEq for Window {
     fn eq(&self, other: &Self) -> bool {
-        self.written == other.written
+        self.text == other.text
     }
 }
 
+impl Eq for Window {}
+
+/// As it was written.
 impl fmt::Display for Window {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.written)
+        f.write_str(&self.text)
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn at(text: &str) -> SystemTime {
-        text.parse::<Timestamp>().unwrap().try_into().unwrap()
+impl Span {
+    fn contains(&self, now: SystemTime) -> bool {
+        match self {
+            Self::Once(start, end) => (*start..*end).contains(&now),
+            Self::Weekly(weekly) => weekly.contains(now),
+        }
     }
 
-    /// The first and the last second of a window, and the seconds around it.
-    fn spans(window: &str, from: &str, to: &str) {
-        let window = Window::parse(window).unwrap();
-        let second = std::time::Duration::from_secs(1);
-        let (from, to) = (at(from), at(to));
-        let seen = [from - second, from, to - second, to].map(|time| window.contains(time));
-        assert_eq!(seen, [false, true, true, false], "{window}");
-        assert_eq!(window.next_change(from - second), Some(from), "{window}");
-        assert_eq!(window.next_change(from), Some(to), "{window}");
-    }
-
-    #[test]
-    fn a_window_comes_every_week() {
-        let sunday = "Sun 02:00-04:00 Europe/Paris";
-        spans(sunday, "2026-11-29T01:00:00Z", "2026-11-29T03:00:00Z");
-        spans(sunday, "2026-07-05T00:00:00Z", "2026-07-05T02:00:00Z");
-        spans(
-            "Mon-Fri 09:00-17:00 UTC",
-            "2026-11-24T09:00:00Z",
-            "2026-11-24T17:00:00Z",
-        );
-        spans(
-            "Wed,Mon 22:00-06:00 UTC",
-            "2026-11-25T22:00:00Z",
-            "2026-11-26T06:00:00Z",
-        );
-        spans(
-            "02:00-04:00 UTC",
-            "2026-11-24T02:00:00Z",
-            "2026-11-24T04:00:00Z",
-        );
-        spans("Tue UTC", "2026-11-24T00:00:00Z", "2026-11-25T00:00:00Z");
-        spans(
-            "Fri 20:00-24:00 UTC",
-            "2026-11-27T20:00:00Z",
-            "2026-11-28T00:00:00Z",
-        );
-    }
-
-    #[test]
-    fn in_the_night_of_the_clock_change_the_zone_decides() {
-        // At 03:00 the clocks of Paris are put back to 02:00.
-        let window = "Sun 01:30-04:00 Europe/Paris";
-        spans(window, "2026-10-24T23:30:00Z", "2026-10-25T03:00:00Z");
-    }
-
-    #[test]
-    fn a_single_window_is_over_one_day() {
-        let once = "2026-12-01 22:00/23:30 UTC";
-        spans(once, "2026-12-01T22:00:00Z", "2026-12-01T23:30:00Z");
-        spans(
-            "2026-12-01 22:00/2026-12-02 02:00 UTC",
-            "2026-12-01T22:00:00Z",
-            "2026-12-02T02:00:00Z",
-        );
-        let window = Window::parse(once).unwrap();
-        assert!(window.is_over(at("2026-12-01T23:30:00Z")));
-        assert!(!window.is_over(at("2026-12-01T22:30:00Z")));
-    }
-
-    #[test]
-    fn what_is_no_window_is_refused() {
-        for text in [
-            "",
-            "UTC",
-            "Sun 02:00-04:00",
-            "Sun 02:00-04:00 Mars/Base",
-            "Son 02:00-04:00 UTC",
-            "Sun 2:00-04:00 UTC",
-            "Sun 02:00-25:00 UTC",
-            "Sun Mon 02:00-04:00 UTC",
-            "2026-12-01 22:00 UTC",
-            "2026-12-01 23:30/22:00 UTC",
-            "2026-13-01 22:00/23:30 UTC",
-        ] {
-            assert!(Window::parse(text).is_err(), "{text:?}");
+    /// The instants around `now` and after it at which it may begin or end.
+    fn changes(&self, now: SystemTime) -> Vec<SystemTime> {
+        match self {
+            Self::Once(start, end) => vec![*start, *end],
+            Self::Weekly(weekly) => weekly.changes(now),
         }
     }
 }
+
+impl Weekly {
+    fn contains(&self, now: SystemTime) -> bool {
+        let Ok(now) = Timestamp::try_from(now) else {
+            return false;
+        };
+        let local = self.zone.to_datetime(now);
+        let minute = minute_of(local);
+        let today = local.weekday();
+        if self.start < self.end {
+            return self.has(today) && (self.start..self.end).contains(&minute);
+        }
+        (self.has(today) && minute >= self.start)
+            || (self.has(today.previous()) && minute < self.end)
+    }
+
+    fn has(&self, day: Weekday) -> bool {
+        let at = usize::try_from(day.to_monday_zero_offset()).unwrap_or_default();
+        self.days.get(at).copied().unwrap_or_default()
+    }
+
+    fn changes(&self, now: SystemTime) -> Vec<SystemTime> {
+        let Ok(now) = Timestamp::try_from(now) else {
+            return Vec::new();
+        };
+        let Ok(yesterday) = self.zone.to_datetime(now).date().yesterday() else {
+            return Vec::new();
+        };
+        let days = std::iter::successors(Some(yesterday), |day| day.tomorrow().ok());
+        let by_clock = days.take(DAYS_AHEAD).flat_map(|day| {
+            let bounds = [at_minute(day, self.start), at_minute(day, self.end)];
+            // Where the clock is put back, a time of day comes twice.
+            bounds.into_iter().flatten().flat_map(|bound| {
+                let instant = || self.zone.to_ambiguous_timestamp(bound);
+                [instant().earlier(), instant().later()]
+            })
+        });
+        let clock_changes = self.zone.following(now).take(2).map(|t| Ok(t.timestamp()));
+        let instants = by_clock.chain(clock_changes).flatten();
+        instants.filter_map(|at| at.try_into().ok()).collect()
+    }
+}
+
+fn minute_of(local: DateTime) -> u16 {
+    let part = |number: i8| u16::try_from(number).unwrap_or_default();
+    part(local.hour()) * 60 + part(local.minute())
+}
+
+fn at_minute(day: Date, minute: u16) -> Option<DateTime> {
+    let day = if minute < MINUTES_A_DAY {
+        day
+    } else {
+        day.tomorrow().ok()?
+    };
+    let minute = minute % MINUTES_A_DAY;
+    let part = |number: u16| i8::try_from(number).unwrap_or_default();
+    Some(day.at(part(minute / 60), part(minute % 60), 0, 0))
+}
+
+const MINUTES_A_DAY: u16 = 24 * 60;
+/// A window of one hour a week can fall into the hour that is skipped, so a week is not enough.
+const DAYS_AHEAD: usize = 17;

@@ -1,94 +1,77 @@
-//! `[access]`, `[maintenance]`, `[roles.NAME]`, `[[grant]]` and `[[test]]`.
+//! Access control: `[access]`, `[roles.NAME]`, `[[grant]]`, `[maintenance]` and `[[test]]`.
 
-mod forms;
-mod grant;
-mod role;
-mod rule;
-mod test;
+mod cases;
+mod conditions;
+mod grants;
+mod roles;
+mod rules;
 mod warnings;
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
-use super::super::forms::{Bytes, FilePath, Flag, OneOf, OrOff, Word};
+use super::super::forms::{Bytes, Choice, FilePath, Flag, OrOff};
 use super::super::values::Table;
 use crate::auth::names::DatabaseName;
 use crate::policy::admission::Policy;
 use crate::policy::window::Window;
+use crate::pool::settings::PoolsSettings;
 use crate::telemetry::settings::{AuditSettings, AuditSql};
+use conditions::maintenance;
 
-pub(super) use role::servers;
-pub(super) use test::run as run_tests;
-pub(super) use warnings::warnings;
-
-pub(super) fn policy(root: &Table<'_>) -> Policy {
-    let default = Policy::default();
+/// Reads who may do what, and tries the tests on it; how many there are is returned besides.
+pub(super) fn policy(root: &Table<'_>, pools: &PoolsSettings) -> (Policy, usize) {
     let access = root.table("access");
-    let observe = access.or("mode", &MODE, "enforce".into()) == "observe";
-    let unknown = access.or("unknown", &ALLOW_OR_DENY, "deny".into());
-    let most = usize::try_from(MOST_STATEMENT).unwrap_or(usize::MAX);
-    let max_statement = access.or(
-        "max_statement",
-        &Bytes {
-            most: MOST_STATEMENT,
-        },
-        default.max_statement as u64,
-    );
-    let roles: BTreeMap<_, _> = root
-        .named("roles")
-        .iter()
-        .map(|table| role::role(table, unknown == "allow"))
-        .map(|role| (role.name.clone(), Arc::new(role)))
-        .collect();
-    let grants: Vec<_> = root
-        .each("grant")
-        .iter()
-        .filter_map(|table| grant::grant(table, &roles))
-        .collect();
-    if !roles.is_empty() && !root.has("grant") {
-        root.complain_hidden(
-            "roles",
-            "roles are defined and nobody gets one: expected at least one [[grant]]",
-        );
-    }
-    let of_databases = root.named("databases").into_iter().filter_map(|table| {
-        let window = maintenance(&table.table("maintenance"))?;
-        Some((DatabaseName::new(table.name()), vec![window]))
-    });
-    Policy {
+    let defaults = roles::Defaults {
+        unknown_allowed: access.or("unknown", &UNKNOWN, false),
+    };
+    let roles = roles::roles(root, &defaults);
+    let policy = Policy {
         generation: 0,
-        observe,
+        observe: access.or("mode", &MODE, false),
+        grants: grants::grants(root, &roles),
         roles,
-        grants,
-        maintenance: maintenance(&root.table("maintenance"))
-            .into_iter()
-            .collect(),
-        database_maintenance: of_databases.collect(),
-        max_statement: usize::try_from(max_statement).unwrap_or(most),
-    }
+        maintenance: maintenance(&root.table("maintenance")),
+        database_maintenance: database_maintenance(root),
+        max_statement: max_statement(&access),
+    };
+    warnings::warn(root, &policy, pools);
+    let tests = cases::run(root, &policy);
+    (policy, tests)
 }
 
-/// `audit` of `[access]`.
+/// `[access.audit]`.
 pub(super) fn audit(root: &Table<'_>) -> AuditSettings {
     let default = AuditSettings::default();
     let table = root.table("access").table("audit");
     AuditSettings {
         file: table.or("file", &OrOff(FilePath), default.file),
-        sql: table.or("sql", &SQL, default.sql),
+        sql: table.or("sql", &AUDIT_SQL, default.sql),
         chain: table.or("chain", &Flag, default.chain),
-        deny_on_failure: table.or("on_failure", &ALLOW_OR_DENY, "allow".into()) == "deny",
+        deny_on_failure: table.or("on_failure", &ON_FAILURE, default.deny_on_failure),
     }
 }
 
-/// `read_only = { window = … }` of a `maintenance` table.
-fn maintenance(table: &Table<'_>) -> Option<Window> {
-    table.table("read_only").maybe("window", &forms::WINDOW)
+fn database_maintenance(root: &Table<'_>) -> BTreeMap<DatabaseName, Vec<Window>> {
+    let databases = root.named("databases");
+    let windows = databases.iter().filter_map(|table| {
+        let windows = maintenance(&table.table("maintenance"));
+        (!windows.is_empty()).then(|| (DatabaseName::new(table.name()), windows))
+    });
+    windows.collect()
 }
 
-const SQL: OneOf<AuditSql> = OneOf {
-    all: &[AuditSql::None, AuditSql::Normalized, AuditSql::Full],
-    name: AuditSql::as_str,
-};
-const MODE: Word = Word(&["enforce", "observe"]);
-const ALLOW_OR_DENY: Word = Word(&["allow", "deny"]);
-const MOST_STATEMENT: u64 = 64 << 20;
+fn max_statement(access: &Table<'_>) -> usize {
+    let bytes = access.or("max_statement", &Bytes(64 << 20), 4 << 20);
+    usize::try_from(bytes).unwrap_or(usize::MAX)
+}
+
+/// Whether only to observe.
+const MODE: Choice<bool> = Choice(&[("enforce", false), ("observe", true)]);
+/// Whether what cannot be judged passes.
+const UNKNOWN: Choice<bool> = Choice(&[("deny", false), ("allow", true)]);
+const ON_FAILURE: Choice<bool> = Choice(&[("deny", true), ("allow", false)]);
+const AUDIT_SQL: Choice<AuditSql> = Choice(&[
+    ("none", AuditSql::None),
+    ("normalized", AuditSql::Normalized),
+    ("full", AuditSql::Full),
+]);

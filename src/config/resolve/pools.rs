@@ -1,4 +1,4 @@
-//! `[pool]`, `[databases.NAME]` and `[users.NAME]`.
+//! `[pool]`, `[databases.NAME]`, `[users.NAME]`, and the servers of `[roles.NAME]`.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -12,8 +12,9 @@ use super::is_host;
 use super::password::credentials;
 use super::tls::TowardsServers;
 use crate::auth::names::{DatabaseName, UserName};
+use crate::policy::role::RoleName;
 use crate::pool::settings::{
-    DatabaseSettings, PoolMode, PoolSettings, PoolsSettings, ServerAddress, ServerTls,
+    DatabaseSettings, PoolMode, PoolSettings, PoolsSettings, RoleServers, ServerAddress, ServerTls,
 };
 
 pub(super) fn pools(root: &Table<'_>) -> PoolsSettings {
@@ -28,13 +29,23 @@ pub(super) fn pools(root: &Table<'_>) -> PoolsSettings {
             "missing: expected at least one [databases.NAME]",
         );
     }
+    let databases: BTreeMap<_, _> = databases
+        .iter()
+        .map(|table| database(table, &common))
+        .map(|database| (database.name.clone(), Arc::new(database)))
+        .collect();
     PoolsSettings {
-        databases: databases
+        roles: root
+            .named("roles")
             .iter()
-            .map(|table| database(table, &common))
-            .map(|database| (database.name.clone(), Arc::new(database)))
+            .map(|table| {
+                (
+                    RoleName::new(table.name()),
+                    role(table, &common, &databases),
+                )
+            })
             .collect(),
-        roles: BTreeMap::new(),
+        databases,
         max_user_connections: root.named("users").iter().filter_map(user).collect(),
     }
 }
@@ -58,6 +69,25 @@ fn database(table: &Table<'_>, common: &Common) -> DatabaseSettings {
         max_clients: table.or("max_clients", &LIMIT, None),
         startup_parameters: startup_parameters(table),
         pool: pool(&table.table("pool"), &common.pool),
+    }
+}
+
+/// `server` and `pool` of a role: for each database, its pool with what the role says over it.
+fn role(
+    table: &Table<'_>,
+    common: &Common,
+    databases: &BTreeMap<DatabaseName, Arc<DatabaseSettings>>,
+) -> RoleServers {
+    let own = table.table("pool");
+    if databases.is_empty() {
+        pool(&own, &common.pool); // so that its keys are known
+    }
+    let pools = databases
+        .iter()
+        .map(|(name, database)| (name.clone(), pool(&own, &database.pool)));
+    RoleServers {
+        server: credentials(table),
+        pools: pools.collect(),
     }
 }
 
@@ -117,7 +147,7 @@ fn startup_parameters(table: &Table<'_>) -> BTreeMap<String, String> {
 }
 
 /// A `pool` table over the `default`s.
-pub(super) fn pool(table: &Table<'_>, default: &PoolSettings) -> PoolSettings {
+fn pool(table: &Table<'_>, default: &PoolSettings) -> PoolSettings {
     let default = default.clone();
     let pool = PoolSettings {
         mode: table.or("mode", &MODE, default.mode),

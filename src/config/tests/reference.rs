@@ -32,15 +32,26 @@ fn entries() -> Vec<Entry> {
         .entries
 }
 
-/// `databases.NAME.…` without the name; what a database has from `[pool]` or
-/// `[server_tls]` is explained there.
+/// `databases.NAME.…` without the name, and elements of lists without their number; what a
+/// database or a role has from `[pool]` or `[server_tls]` is explained there.
 fn general(key: &str) -> String {
     let parts: Vec<&str> = key.split('.').collect();
     match parts[..] {
-        ["databases", _, "pool", key] => format!("pool.{key}"),
+        ["databases" | "roles", _, "pool", key] => format!("pool.{key}"),
+        ["roles", _, "server", ..] => format!("databases.*.{}", parts[2..].join(".")),
+        ["roles", _, rule, "when" | "except", key] if rule.ends_with(']') => {
+            format!("roles.*.deny[].when.{key}")
+        }
+        // Rules that allow have the form of those that deny.
+        ["roles", _, rule, key] if rule.ends_with(']') => format!("roles.*.deny[].{key}"),
+        [grant, "oauth", ..] if grant.starts_with("grant[") => "grant[].oauth.*".into(),
+        [grant, ..] if grant.starts_with("grant[") => format!("grant[].{}", parts[1..].join(".")),
+        [test, key] if test.starts_with("test[") => format!("test[].{key}"),
         ["databases", _, "tls", key] => format!("server_tls.{key}"),
         ["databases", _, "startup_parameters", _] => "databases.*.startup_parameters".into(),
-        ["databases" | "users", _, ..] => format!("{}.*.{}", parts[0], parts[2..].join(".")),
+        ["databases" | "roles" | "users", _, ..] => {
+            format!("{}.*.{}", parts[0], parts[2..].join("."))
+        }
         _ => key.to_owned(),
     }
 }
@@ -52,19 +63,28 @@ fn written() -> BTreeSet<(String, bool)> {
             let path = format!("{parent}{key}");
             if let Some(table) = value.as_table() {
                 walk(table, &format!("{path}."), found);
+            } else if let Some(tables) = tables(value) {
+                for (number, table) in (1..).zip(tables) {
+                    walk(table, &format!("{path}[{number}]."), found);
+                }
             } else {
                 found.push(path);
             }
         }
     }
+    fn tables(value: &toml::Value) -> Option<Vec<&toml::Table>> {
+        let elements = value.as_array().filter(|elements| !elements.is_empty())?;
+        elements.iter().map(toml::Value::as_table).collect()
+    }
     let mut found = BTreeSet::new();
     for (text, is_example) in [(examples(true), true), (examples(false), false)] {
         let mut keys = Vec::new();
         walk(&text.parse().unwrap(), "", &mut keys);
-        // What a database overrides must still be explained where all databases have it.
+        // What a database or role overrides must still be explained where all have it.
         keys.retain(|key| {
             let parts: Vec<&str> = key.split('.').collect();
-            !matches!(parts[..], ["databases", _, "pool" | "tls", _])
+            let of_role = matches!(parts[..], ["roles", _, "pool" | "server", ..]);
+            !of_role && !matches!(parts[..], ["databases", _, "pool" | "tls", _])
         });
         found.extend(keys.iter().map(|key| (general(key), is_example)));
     }
@@ -105,7 +125,7 @@ fn the_reference_shows_the_defaults_of_the_code() {
 #[test]
 fn the_files_in_conf_work_as_they_are() {
     let conf = Path::new(env!("CARGO_MANIFEST_DIR")).join("conf");
-    for name in ["minimal.toml", "reference.toml"] {
+    for name in ["access.toml", "minimal.toml", "reference.toml"] {
         let (code, text) = check(&conf.join(name));
         assert_eq!(code, 0, "{text}");
     }

@@ -1,78 +1,127 @@
-//! What is no mistake for certain, and likely one.
+//! What is allowed and yet hardly meant.
 
 use std::time::SystemTime;
 
+use super::super::super::values::Table;
+use crate::auth::names::UserName;
 use crate::policy::admission::Policy;
 use crate::policy::grant::Grant;
-use crate::policy::role::ReadOnly;
-use crate::pool::settings::PoolsSettings;
-use crate::session::settings::SessionSettings;
+use crate::policy::pattern::Glob;
+use crate::policy::role::{ReadOnly, RoleName};
+use crate::pool::settings::{DatabaseSettings, PoolsSettings};
 
-/// What an operator should know of settings that are in order otherwise.
-pub(in super::super) fn warnings(
-    policy: &Policy,
-    session: &SessionSettings,
-    pools: &PoolsSettings,
-    has_client_ca: bool,
-) -> Vec<String> {
+pub(super) fn warn(root: &Table<'_>, policy: &Policy, pools: &PoolsSettings) {
     let now = SystemTime::now();
-    let mut warnings = Vec::new();
-    let mut warn = |text: String| warnings.push(text);
-    for (number, grant) in (1..).zip(&policy.grants) {
-        let role = &grant.role;
-        if grant.expires.is_some_and(|expires| expires <= now)
-            || grant
-                .window
-                .as_ref()
-                .is_some_and(|window| window.is_over(now))
+    let no_oauth = !root.table("auth").has("oauth");
+    let no_authority = !root.table("listen").table("tls").has("client_ca");
+    for (at, (table, grant)) in root.list("grant").iter().zip(&policy.grants).enumerate() {
+        if grant.expires.is_some_and(|expires| expires <= now) {
+            table.warn("expires", "the grant has expired");
+        }
+        let window = grant.window.as_ref();
+        if window.is_some_and(|window| window.is_over(now)) {
+            table.warn("window", "the window is over and does not come again");
+        }
+        let earlier = policy.grants.iter().take(at);
+        if let Some(taker) = earlier
+            .clone()
+            .position(|earlier| takes_all_of(earlier, grant))
         {
-            warn(format!("grant {number} (role {role}) has expired"));
+            let number = taker + 1;
+            table.warn(
+                "role",
+                format!("the grant is never used: grant {number} takes everybody that it is for"),
+            );
         }
-        let before = policy.grants.iter().take(number - 1);
-        if before.clone().any(is_for_everybody) {
-            warn(format!(
-                "grant {number} (role {role}) is never reached: one before it is for everybody"
-            ));
+        if no_oauth && !grant.oauth.is_empty() {
+            table.warn("oauth", "nobody has such a claim without [auth.oauth]");
         }
-        if !grant.oauth.is_empty() && !session.has_oauth() {
-            warn(format!(
-                "grant {number} (role {role}) can never match: it wants a token, and there is no [auth.oauth]"
-            ));
-        }
-        if grant.certificate.is_some() && !has_client_ca {
-            warn(format!(
-                "grant {number} (role {role}) can never match: it wants a certificate, and listen.tls has no client_ca"
-            ));
+        if no_authority && grant.certificate.is_some() {
+            let warning = "nobody has such a certificate without client_ca in [listen.tls]";
+            table.warn("certificate", warning);
         }
     }
-    for role in policy.roles.values() {
-        let name = &role.name;
-        if !policy.grants.iter().any(|grant| grant.role == *name) {
-            warn(format!("nobody is granted role {name}"));
+    for role in root.named("roles") {
+        let name = RoleName::new(role.name());
+        if policy.grants.iter().all(|grant| grant.role != name) && !policy.grants.is_empty() {
+            root.table("roles")
+                .warn(role.name(), "no grant gives this role");
         }
-        if role.read_only != ReadOnly::Always {
-            continue;
+        let granted = policy.roles.get(&name);
+        if role.has("search_path") && granted.is_some_and(|role| !role.has_table_rules()) {
+            role.warn("search_path", "has no effect without rules about tables");
         }
-        let server = |role| {
-            pools
-                .roles
-                .get(role)
-                .and_then(|servers| servers.server.as_ref())
-        };
-        let Some(own) = server(name) else { continue };
-        for other in policy.roles.values() {
-            let shares = server(&other.name).is_some_and(|server| server.user == own.user);
-            if other.name != *name && shares && other.read_only == ReadOnly::Never {
-                warn(format!(
-                    "role {name} may only read, and its server user {} is that of role {}, which may write",
-                    own.user, other.name
-                ));
-            }
+        if let Some((user, other)) = shares_with_writer(&name, policy, pools) {
+            let warning = format!(
+                "only reads, but as the server's user \"{user}\", as whom role \"{other}\" \
+                 writes: a user that may only read would be a second lock"
+            );
+            root.table("roles").warn(role.name(), warning);
         }
     }
-    warnings
 }
 
-fn is_for_everybody(grant: &Grant) -> bool {
-    *grant == Grant::new(grant.role.clone())
+/// Whether whoever `later` is for, at any time, is taken by `earlier`. May say no though it is so.
+fn takes_all_of(earlier: &Grant, later: &Grant) -> bool {
+    let names = |earlier: &[Glob], later: &[Glob]| {
+        earlier.is_empty()
+            || (!later.is_empty() && later.iter().all(|name| is_among(name, earlier)))
+    };
+    let networks = earlier.from.is_empty()
+        || (!later.from.is_empty()
+            && later.from.iter().all(|inner| {
+                let mut outer = earlier.from.iter();
+                outer.any(|outer| outer.contains(inner))
+            }));
+    let users = earlier.uid.is_empty()
+        || (!later.uid.is_empty() && later.uid.iter().all(|uid| earlier.uid.contains(uid)));
+    names(&earlier.user, &later.user)
+        && names(&earlier.database, &later.database)
+        && networks
+        && users
+        // A grant for a certificate is also for who has proved nothing else.
+        && earlier.certificate == later.certificate
+        && earlier
+            .oauth
+            .iter()
+            .all(|(claim, values)| later.oauth.get(claim) == Some(values))
+        && earlier.tls.is_none_or(|tls| later.tls == Some(tls))
+        && (earlier.window.is_none() || earlier.window == later.window)
+        && earlier
+            .expires
+            .is_none_or(|expires| later.expires.is_some_and(|later| later <= expires))
+}
+
+/// Whether every name that a glob stands for is one of those that `globs` stand for.
+fn is_among(name: &Glob, globs: &[Glob]) -> bool {
+    let is_plain = !name.as_str().contains('*');
+    globs.iter().any(|glob| {
+        glob == name || glob.as_str() == "*" || (is_plain && glob.matches(name.as_str()))
+    })
+}
+
+/// The server's user of a role that only reads, and a role that writes as the same.
+fn shares_with_writer<'a>(
+    reader: &RoleName,
+    policy: &'a Policy,
+    pools: &PoolsSettings,
+) -> Option<(UserName, &'a RoleName)> {
+    let reads = |name: &RoleName| {
+        let role = policy.roles.get(name);
+        role.is_some_and(|role| role.read_only == ReadOnly::Always)
+    };
+    let user_of = |name: &RoleName, database: &DatabaseSettings| {
+        let role = pools.roles.get(name).and_then(|role| role.server.as_ref());
+        let server = role.or(database.server.as_ref());
+        server.map(|server| server.user.clone())
+    };
+    if !reads(reader) {
+        return None;
+    }
+    pools.databases.values().find_map(|database| {
+        let user = user_of(reader, database)?;
+        let mut writers = policy.roles.keys().filter(|other| !reads(other));
+        let writer = writers.find(|other| user_of(other, database).as_ref() == Some(&user))?;
+        Some((user, writer))
+    })
 }
