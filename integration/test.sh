@@ -25,8 +25,12 @@ cargo test --locked --profile quick
 say "== drivers"
 integration/postgres/run.sh
 
+PGWARDEN=$(cargo metadata --format-version 1 --no-deps --locked \
+    | grep -oE '"target_directory":"[^"]*"' | cut -d'"' -f4)/quick/pgwarden
+export PGWARDEN
+say "== tokens of an identity provider"
+integration/oauth/run.sh
+
 say "== bench, short: that it works, not its figures"
 install_pgbouncer
-PGWARDEN=$(cargo metadata --format-version 1 --no-deps --locked \
-    | grep -oE '"target_directory":"[^"]*"' | cut -d'"' -f4)/quick/pgwarden \
-    integration/bench/run.sh --short
+integration/bench/run.sh --short

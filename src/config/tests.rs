@@ -172,7 +172,7 @@ address = "localhost"
             "pgwarden.toml:7: databases.shop.port = 70000: expected a port from 1 to 65535",
             "pgwarden.toml:9: databases.shop.pool.min_size = 3: expected at most size (2)",
             "pgwarden.toml:10: databases.shop.colour: unknown key",
-            "pgwarden.toml:12: auth.method = \"scram\": expected one of \"cert\", \"md5\", \
+            "pgwarden.toml:12: auth.method = \"scram\": expected one of \"cert\", \"md5\", \"oauth\", \
              \"password\", \"scram-sha-256\", \"trust\"",
             "pgwarden.toml:13: auth.users = \"nobody.txt\": cannot read \"nobody.txt\": No such \
              file or directory (os error 2)",

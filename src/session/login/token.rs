@@ -4,10 +4,16 @@ use std::time::SystemTime;
 
 use tracing::info;
 
-use super::*;
+use super::{Conversation, Result, sasl_initial};
+use crate::auth::identity::Identity;
 use crate::auth::jwt::TokenError;
 use crate::auth::oauthbearer::{self, BearerError, Discovery, ExpectInitial, Offer};
+use crate::session::error::SessionError;
 use crate::session::settings::OAuthSettings;
+use crate::wire::backend::{self, authentication};
+use crate::wire::body::put_cstr;
+use crate::wire::error_response::ErrorResponse;
+use crate::wire::sqlstate::SqlState;
 
 impl Conversation<'_> {
     /// The login of a user of whom only the provider knows.
