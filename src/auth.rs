@@ -6,9 +6,11 @@
 
 pub mod certificate;
 pub mod identity;
+pub mod jwt;
 pub mod md5;
 pub mod method;
 pub mod names;
+pub mod oauthbearer;
 pub mod password;
 pub mod scram;
 pub mod secret;

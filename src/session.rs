@@ -9,6 +9,7 @@ mod downstream;
 mod edit;
 pub mod error;
 mod guard;
+pub mod jwks;
 pub mod login;
 mod relay;
 pub mod roster;

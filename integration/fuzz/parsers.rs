@@ -5,6 +5,7 @@ use pgwarden::auth::scram::Verifier;
 use pgwarden::auth::userlist::Userlist;
 use pgwarden::console::Role;
 use pgwarden::console::command::Command;
+use pgwarden::policy::normalize::normalize;
 use pgwarden::wire::backend::Backend;
 use pgwarden::wire::error_response::{Fields, Severity};
 use pgwarden::wire::frontend::Frontend;
@@ -25,6 +26,7 @@ pub(crate) fn targets() -> Vec<Box<dyn Target>> {
         make("verifier", text_corpus, verifier),
         make("certificate", certificate_corpus, certificate),
         make("console", command_corpus, command),
+        make("normalize", sql_corpus, normal_form),
     ]
 }
 
@@ -103,6 +105,30 @@ fn command_corpus() -> Vec<Vec<u8>> {
         "show time zone",
         "deallocate prepare a",
         "/* hello */ reload -- all",
+    ]
+    .map(|text| text.as_bytes().to_vec())
+    .into()
+}
+
+fn normal_form(input: &[u8]) {
+    let normal = normalize(&String::from_utf8_lossy(input));
+    // Outside quoted identifiers no string is left, and no comment.
+    let outside: Vec<_> = normal.split('"').step_by(2).collect();
+    let outside = outside.join(" ");
+    assert!(!outside.contains('\''), "{normal}");
+    assert!(
+        !outside.contains("--") && !outside.contains("/*"),
+        "{normal}"
+    );
+}
+
+fn sql_corpus() -> Vec<Vec<u8>> {
+    [
+        "select 'a''b', E'c\\'d', U&'\\0061' uescape '!', B'01', x'1F' from t",
+        "select E'a'\n -- b\n 'c\\'d' where e = 1.5e-3 and f = $1",
+        "select $$a'b$$, $x$ $$ $y$ $x$, \"q\"\"r\", U&\"s'\"",
+        "/* a /* b */ 'c' */ insert into t values (1, 'a'), (-2, N'b') -- d'",
+        "select array[1, 2, 3], a$1$b, 0x1F, .5, 1_000 where x in ('é', 'ü')",
     ]
     .map(|text| text.as_bytes().to_vec())
     .into()

@@ -129,11 +129,14 @@ impl Process {
                 }
                 self.audit_reload("");
                 self.pools.reload(settings.pools.clone());
+                let mut current = self.settings.lock().unwrap_or_else(PoisonError::into_inner);
+                settings.session.start(Some(&current.session));
                 let session = Arc::new(settings.session.clone());
                 let console = Arc::new(settings.console.clone());
                 self.workers
                     .ask_all(|| Order::Reload(session.clone(), console.clone()));
-                *self.settings.lock().unwrap_or_else(PoisonError::into_inner) = settings;
+                *current = settings;
+                drop(current);
                 self.inspect_readers();
                 info!(file = %self.file.display(), "configuration reloaded");
                 Ok(())

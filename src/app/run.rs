@@ -80,6 +80,7 @@ async fn live(file: &Path, settings: Settings) -> io::Result<()> {
     let count = settings.workers.max(1);
     let (workers, orders) = Workers::new(count);
     let pools = Pools::new(settings.pools.clone(), count);
+    settings.session.start(None);
     let session = Arc::new(settings.session.clone());
     let console_settings = Arc::new(settings.console.clone());
     let logs = Logs { log, audit };

@@ -1,6 +1,7 @@
 //! From the tables of the file to each layer's settings. Databases are in `pools`.
 
 mod access;
+mod oauth;
 mod password;
 mod pools;
 mod tls;
@@ -87,6 +88,7 @@ fn session(root: &Table<'_>) -> SessionSettings {
     SessionSettings {
         method,
         users: Arc::new(users(&auth, method)),
+        oauth: oauth::oauth(&auth, method),
         allow_cleartext: auth.or("allow_cleartext", &Flag, default.allow_cleartext),
         tls: tls.side,
         login_timeout: auth.or("login_timeout", &OrOff(Span), default.login_timeout),
@@ -167,6 +169,7 @@ const METHOD: OneOf<Method> = OneOf {
     all: &[
         Method::Cert,
         Method::Md5,
+        Method::OAuth,
         Method::Password,
         Method::ScramSha256,
         Method::Trust,

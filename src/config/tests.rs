@@ -3,6 +3,7 @@
 mod access;
 mod environment;
 mod questions;
+mod oauth;
 mod reference;
 mod secrets;
 mod tls;

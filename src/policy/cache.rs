@@ -106,7 +106,9 @@ fn size_of_entry(text: &[u8], classified: &Classified) -> usize {
             .map(size_of_statement)
             .sum(),
         Err(Unclassifiable::Syntax(words) | Unclassifiable::Unknown(words)) => words.len(),
-        Err(Unclassifiable::Encoding | Unclassifiable::TooLong { .. }) => 0,
+        Err(Unclassifiable::Costly | Unclassifiable::Encoding | Unclassifiable::TooLong { .. }) => {
+            0
+        }
     };
     ENTRY.saturating_add(text.len()).saturating_add(known)
 }

@@ -85,6 +85,9 @@ pub enum Value {
 /// Why a text cannot be judged. Never holds a literal of the text.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum Unclassifiable {
+    /// It takes too long to read.
+    #[error("a run of operator characters is too long to be read")]
+    Costly,
     /// Not UTF-8.
     #[error("the text is not valid UTF-8")]
     Encoding,

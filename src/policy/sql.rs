@@ -18,6 +18,7 @@ mod facts;
 mod messages;
 mod objects;
 mod position;
+mod runs;
 mod scopes;
 mod settings;
 mod walk;
@@ -44,6 +45,9 @@ pub fn classify(text: &[u8]) -> Result<Classification, Unclassifiable> {
     let text = std::str::from_utf8(text).map_err(|_| Unclassifiable::Encoding)?;
     if text.contains('\0') {
         return Err(Unclassifiable::Encoding);
+    }
+    if runs::are_costly(text.as_bytes()) {
+        return Err(Unclassifiable::Costly);
     }
     let parsed = pg_raw_parse::parse(text)
         .map_err(|error| Unclassifiable::Syntax(messages::words_of(&error).into()))?;

@@ -132,7 +132,10 @@ impl Downstream {
                     for (at, (old, new)) in before.iter().zip(server.values.iter()).enumerate() {
                         seen.changed |= if old == new { 0 } else { bit(at) };
                     }
-                    seen.breach = seen.breach.take().or_else(|| breach(body, client));
+                    seen.breach = breach(body, client);
+                    if seen.breach.is_some() {
+                        return Ok(seen); // the client hears nothing more of this server
+                    }
                     *client.values = server.values.clone();
                     *client.told = server.values.clone();
                     server.replies.answered(head.tag())?

@@ -1,5 +1,7 @@
 //! From a claim to a session: authentication, admission, and the welcome.
 
+mod token;
+
 use std::future::poll_fn;
 use std::io;
 use std::rc::Rc;
@@ -12,7 +14,7 @@ use crate::auth::method::Method;
 use crate::auth::names::{DatabaseName, UserName};
 use crate::auth::scram::{Keys, ScramError, Verifier, server};
 use crate::auth::secret::Secret;
-use crate::auth::{md5, password};
+use crate::auth::{jwt, md5, password};
 use crate::policy::grant::Origin;
 use crate::session::context::Context;
 use crate::session::error::SessionError;
@@ -168,11 +170,18 @@ impl Conversation<'_> {
                 "no PostgreSQL user name specified in startup packet",
             )));
         }
+        let oauth = self.settings.oauth.as_deref();
         match (self.settings.method, secret.map(AsRef::as_ref)) {
             (Method::Cert, _) => Ok((self.certificate()?, None)),
-            (Method::OAuth, _) => Err(self.failed("OAuth authentication failed")),
+            (Method::OAuth, _) => match oauth {
+                Some(oauth) => Ok((self.oauth(oauth).await?, None)),
+                None => Err(self.failed("OAuth bearer authentication failed")),
+            },
             (Method::Trust, _) => Ok((self.trust(secret)?, None)),
             (Method::Password, _) => Ok((self.password(secret).await?, None)),
+            (Method::Md5 | Method::ScramSha256, None) if let Some(oauth) = oauth => {
+                Ok((self.oauth(oauth).await?, None))
+            }
             // As in PostgreSQL, md5 means SCRAM for who has a SCRAM secret.
             (Method::Md5, Some(Secret::Scram(_))) | (Method::ScramSha256, _) => {
                 self.scram(secret).await
@@ -201,27 +210,47 @@ impl Conversation<'_> {
             .ok_or_else(|| self.failed("certificate authentication failed"))
     }
 
-    async fn password(&mut self, secret: Option<&Arc<Secret>>) -> Result<Identity> {
+    /// What is sent as it is must not be heard by others.
+    fn refuse_eavesdroppers(&self, what: &str) -> Result<()> {
         let stream = &self.greeted.stream;
-        if !(stream.is_tls() || stream.socket().is_unix() || self.settings.allow_cleartext) {
-            let error = ErrorResponse::fatal(
-                SqlState::INVALID_AUTHORIZATION,
-                "a cleartext password is only accepted over TLS or a Unix socket",
-            );
-            return Err(SessionError::Refused(
-                error.with_hint("Connect with sslmode=require."),
-            ));
+        if stream.is_tls() || stream.socket().is_unix() || self.settings.allow_cleartext {
+            return Ok(());
         }
+        let error = ErrorResponse::fatal(
+            SqlState::INVALID_AUTHORIZATION,
+            format!("{what} is only accepted over TLS or a Unix socket"),
+        );
+        Err(SessionError::Refused(
+            error.with_hint("Connect with sslmode=require."),
+        ))
+    }
+
+    /// Asks for a password as it is; without the zero byte behind it.
+    async fn cleartext(&mut self) -> Result<zeroize::Zeroizing<Vec<u8>>> {
+        self.refuse_eavesdroppers("a cleartext password")?;
         let out = self.greeted.outbox.buffer();
         backend::put_authentication(out, authentication::CLEARTEXT_PASSWORD, &[]);
-        let sent = self.password_message().await?;
-        let sent = zeroize::Zeroizing::new(sent);
+        let mut sent = zeroize::Zeroizing::new(self.password_message().await?);
+        if sent.last() == Some(&0) {
+            sent.pop();
+        }
+        Ok(sent)
+    }
+
+    async fn password(&mut self, secret: Option<&Arc<Secret>>) -> Result<Identity> {
+        let sent = self.cleartext().await?;
+        if let Some(oauth) = self.settings.oauth.as_deref()
+            && jwt::looks_like_one(&sent)
+        {
+            let accepted = self.judge(oauth, &sent).await;
+            return accepted.ok_or_else(|| self.wrong_password());
+        }
         // Every password takes the time of a derivation to be checked, whoever's it is.
         let mock = Secret::Scram(Verifier::mock(&self.cx.mock_seed, self.user.as_str()));
         let secret = secret.cloned();
         let user = self.user.to_string();
         let verify = move || {
-            let password = sent.strip_suffix(b"\0").unwrap_or(&sent);
+            let password = sent.as_slice();
             let slow = matches!(secret.as_deref(), Some(Secret::Scram(_)));
             if !slow {
                 let _ = std::hint::black_box(password::verify_password(&mock, &user, password));

@@ -4,9 +4,12 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::auth::jwt::Verifier;
 use crate::auth::method::Method;
 use crate::auth::userlist::Userlist;
 use crate::policy::admission::Policy;
+use crate::policy::pattern::Glob;
+use crate::session::jwks::Keyring;
 use crate::wire::tls::ClientSide;
 
 /// How clients prove who they are, and what bounds them.
@@ -16,6 +19,8 @@ pub struct SessionSettings {
     pub method: Method,
     /// The users and their secrets.
     pub users: Arc<Userlist>,
+    /// The identity provider; `None`: tokens are not accepted.
+    pub oauth: Option<Arc<OAuthSettings>>,
     /// Whether `password` may be asked for over TCP without TLS.
     pub allow_cleartext: bool,
     /// TLS towards clients; `None`: off.
@@ -32,11 +37,43 @@ pub struct SessionSettings {
     pub ignore_startup_parameters: BTreeSet<String>,
 }
 
+/// Tokens of an identity provider.
+#[derive(Debug)]
+pub struct OAuthSettings {
+    /// What is expected of a token.
+    pub verifier: Verifier,
+    /// The provider's keys.
+    pub keys: Keyring,
+    /// What clients should ask the provider for.
+    pub scope: String,
+    /// Users who send their token in a password's place.
+    pub token_as_password: Vec<Glob>,
+}
+
+impl OAuthSettings {
+    /// Whether a user is asked for a password, and means a token.
+    pub fn is_password_of(&self, user: &str) -> bool {
+        self.token_as_password.iter().any(|glob| glob.matches(user))
+    }
+}
+
+impl SessionSettings {
+    /// Begins what these settings need to have running. `before`: the settings they replace,
+    /// whose keys are kept if they come from the same place.
+    pub fn start(&self, before: Option<&Self>) {
+        if let Some(oauth) = &self.oauth {
+            let before = before.and_then(|before| before.oauth.as_deref());
+            oauth.keys.start(before.map(|before| &before.keys));
+        }
+    }
+}
+
 impl Default for SessionSettings {
     fn default() -> Self {
         Self {
             method: Method::ScramSha256,
             users: Arc::default(),
+            oauth: None,
             allow_cleartext: false,
             tls: None,
             login_timeout: Some(Duration::from_secs(60)),

@@ -229,12 +229,17 @@ impl Asked {
     }
 }
 
+/// `database`, or one of PostgreSQL's ways to write a boolean, which may be cut short.
 /// <https://www.postgresql.org/docs/current/protocol-replication.html>
 fn replication(value: &str) -> Result<Option<String>> {
-    match value.to_ascii_lowercase().as_str() {
+    let value = value.to_ascii_lowercase();
+    let begins = |word: &str| !value.is_empty() && word.starts_with(&value);
+    match value.as_str() {
         "database" => Ok(Some("database".into())),
-        "true" | "on" | "yes" | "1" => Ok(Some("true".into())),
-        "false" | "off" | "no" | "0" => Ok(None),
+        "on" | "1" => Ok(Some("true".into())),
+        "off" | "of" | "0" => Ok(None),
+        _ if begins("true") || begins("yes") => Ok(Some("true".into())),
+        _ if begins("false") || begins("no") => Ok(None),
         _ => Err(SessionError::Refused(ErrorResponse::fatal(
             SqlState::PROTOCOL_VIOLATION,
             "invalid value for parameter \"replication\"",

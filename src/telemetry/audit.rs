@@ -94,6 +94,8 @@ impl AuditLog {
             return Ok(());
         }
         let before = state.chain.as_ref().map(Chain::tip);
+        // A disk that is full is why some rotate: the new file accounts for the old one's end.
+        let torn = state.chain.as_ref().and_then(Chain::torn);
         let chain = open(path, settings.chain, before).map_err(|e| named(path, &e))?;
         if let Some(before) = before {
             // To be kept elsewhere: nothing else shows that the end of a file is missing.
@@ -101,7 +103,7 @@ impl AuditLog {
         }
         state.chain = Some(chain);
         state.settings = settings.clone();
-        state.due.get_or_insert_default();
+        state.due.get_or_insert_default().torn = torn;
         if let Err(error) = state.catch_up(&self.instance) {
             state.failed(&error, 0);
         }
@@ -172,7 +174,7 @@ impl State {
             return Ok(());
         }
         let start = self.due.get_or_insert_default();
-        start.torn = torn;
+        start.torn = torn.or_else(|| start.torn.take());
         chain.put(&start.body(instance))?;
         if self.is_failing {
             warn!(lost = start.lost, "the audit log is written again");

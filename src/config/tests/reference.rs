@@ -25,6 +25,7 @@ fn entries() -> Vec<Entry> {
     setup.write_certificate("pgwarden.crt", "pgwarden.key");
     setup.write_certificate("clients.crt", "unused.key");
     setup.write_certificate("servers.crt", "unused.key");
+    setup.write_certificate("provider.crt", "unused.key");
     setup.write("archive.password", "secret\n");
     let loaded = setup.load(&uncommented());
     loaded

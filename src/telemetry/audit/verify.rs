@@ -2,7 +2,8 @@
 //!
 //! What it cannot see from the files alone: records missing from the end of the last one, a
 //! change of the very last one, and a chain that was computed anew as a whole. Against these,
-//! keep the last hash somewhere else; the log tells it at every rotation.
+//! keep the last hash somewhere else; the log tells it at every rotation. What is missing
+//! before the first `log_start` shows in its number only: a first file begins with 1.
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
@@ -20,14 +21,16 @@ use crate::telemetry::audit::record::LOG_START;
 pub fn verify(files: &[PathBuf]) -> (u8, String) {
     let mut walk = Walk::default();
     for path in files {
-        let name = path.display();
         match walk.file(path) {
             Ok(()) => {}
-            Err(Stop::Broken(line, why)) => return (1, format!("{name}:{line}: {why}\n")),
-            Err(Stop::Unreadable(error)) => return (2, format!("{name}: {error}\n")),
+            Err(Stop::Broken(place, why)) => return (1, format!("{place}: {why}\n")),
+            Err(Stop::Unreadable(error)) => return (2, format!("{}: {error}\n", path.display())),
         }
     }
-    (0, walk.summary())
+    match &walk.torn {
+        Some((place, _)) => (1, format!("{place}: {TORN}\n")),
+        None => (0, walk.summary()),
+    }
 }
 
 /// How far the chain has been followed.
@@ -37,7 +40,7 @@ struct Walk {
     first: Option<String>,
     last: Option<Last>,
     /// Lines since the last record that are none: where they begin, and the hash of them all.
-    torn: Option<(u64, Sha256)>,
+    torn: Option<(String, Sha256)>,
 }
 
 struct Last {
@@ -47,7 +50,8 @@ struct Last {
 }
 
 enum Stop {
-    Broken(u64, String),
+    /// Where and why.
+    Broken(String, String),
     Unreadable(io::Error),
 }
 
@@ -69,30 +73,29 @@ impl Walk {
         while read_line(&mut reader, &mut line).map_err(Stop::Unreadable)? {
             number += 1;
             let text = line.strip_suffix(b"\n").unwrap_or(&line);
-            self.line(text, number)
-                .map_err(|(line, why)| Stop::Broken(line, why))?;
-        }
-        if let Some((line, _)) = self.torn {
-            return Err(Stop::Broken(line, "this is only a part of a record".into()));
+            let place = format!("{}:{number}", path.display());
+            self.line(text, number, place)
+                .map_err(|(place, why)| Stop::Broken(place, why))?;
         }
         if number == 0 {
-            return Err(Stop::Broken(1, "the file is empty".into()));
+            let place = format!("{}:1", path.display());
+            return Err(Stop::Broken(place, "the file is empty".into()));
         }
         Ok(())
     }
 
-    fn line(&mut self, line: &[u8], number: u64) -> Result<(), (u64, String)> {
+    fn line(&mut self, line: &[u8], number: u64, place: String) -> Result<(), (String, String)> {
         let Ok(record) = serde_json::from_slice::<Record>(line) else {
             match &mut self.torn {
                 Some((_, hash)) => {
                     hash.update(b"\n");
                     hash.update(line);
                 }
-                None => self.torn = Some((number, Sha256::new_with_prefix(line))),
+                None => self.torn = Some((place, Sha256::new_with_prefix(line))),
             }
             return Ok(());
         };
-        let broken = |why: &str| Err((number, why.to_owned()));
+        let broken = |why: &str| Err((place.clone(), why.to_owned()));
         if number == 1 && record.kind != LOG_START {
             return broken("a file begins with a log_start, so something is missing before this");
         }
@@ -100,9 +103,11 @@ impl Walk {
         let torn = torn.map(|(first, hash)| (first, hex(&hash.finalize().into())));
         match (&torn, &record.torn) {
             (None, None) => {}
+            // It speaks of the end of a file that is not among these.
+            (None, Some(_)) if self.last.is_none() => {}
             (Some((_, hash)), Some(told)) if hash == told => {}
             (Some((first, _)), _) => {
-                return Err((*first, "this is not a record, or not a whole one".into()));
+                return Err((first.clone(), TORN.into()));
             }
             (None, Some(_)) => return broken("a torn line is missing before this"),
         }
@@ -110,6 +115,9 @@ impl Walk {
             return broken("it has no hash of the record before: the log is not chained here");
         };
         if let Some(last) = &self.last {
+            if number == 1 && prev == hex(&Hash::default()) {
+                return broken("a new chain begins here: nothing ties it to the file before");
+            }
             if hex(&last.hash) != prev {
                 return broken(
                     "it is not what was written after the record before: one of the two was \
@@ -117,10 +125,7 @@ impl Walk {
                 );
             }
             if last.seq.checked_add(1) != Some(record.seq) {
-                return Err((
-                    number,
-                    format!("its seq is {} after {}", record.seq, last.seq),
-                ));
+                return broken(&format!("its seq is {} after {}", record.seq, last.seq));
             }
         }
         self.records += 1;
@@ -159,5 +164,6 @@ pub(super) fn read_line(reader: &mut impl BufRead, line: &mut Vec<u8>) -> io::Re
     Ok(len > 0)
 }
 
+const TORN: &str = "this is not a record, or not a whole one";
 /// More than a record can have, in bytes.
 const MAX_LINE: u64 = 16 * 1024 * 1024;

@@ -95,7 +95,7 @@ fn write_role(toml: &mut String, role: &str, doings: &Doings) {
         rule(toml);
         let functions = doings.functions.iter().map(|((schema, name), times)| {
             let name = match schema {
-                Some(schema) => format!("{schema}.{name}"),
+                Some(schema) => format!("{}.{name}", schema.replace('.', "*")),
                 None => name.clone(),
             };
             (name, said(times, false))

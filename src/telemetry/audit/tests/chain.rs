@@ -151,6 +151,16 @@ fn the_chain_goes_on_after_a_restart() {
 }
 
 #[test]
+fn a_file_emptied_between_two_runs_begins_a_chain_of_its_own() {
+    let folder = Folder::new();
+    let (path, old) = (folder.log_of(2), folder.path("audit.1"));
+    fs::rename(&path, &old).unwrap();
+    folder.log_of(2);
+    assert_ok(&[&path], 3);
+    assert_broken(&[&old, &path], "audit.jsonl:1: a new chain begins here");
+}
+
+#[test]
 fn two_processes_cannot_write_one_chain() {
     let folder = Folder::new();
     let _log = AuditLog::open(&folder.settings()).unwrap();

@@ -117,6 +117,23 @@ fn a_record_torn_by_a_full_disk_is_accounted_for() {
     assert_ok(&[&path], 3);
 }
 
+#[test]
+fn a_file_that_ends_torn_is_accounted_for_in_the_next_one() {
+    let folder = Folder::new();
+    let (path, old) = (folder.path("audit.jsonl"), folder.path("audit.1"));
+    let log = AuditLog::open(&folder.settings()).unwrap();
+    let part = b"{\"ts\":\"2026";
+    log.lock().chain.as_mut().unwrap().tear(part);
+    let text = [fs::read(&path).unwrap(), part.to_vec()].concat();
+    fs::write(&path, text).unwrap();
+    fs::rename(&path, &old).unwrap();
+    log.reopen(&folder.settings()).unwrap();
+    write(&log, 1);
+    assert_ok(&[&old, &path], 3);
+    assert_broken(&[&old], "audit.1:2: ");
+    assert_ok(&[&path], 2);
+}
+
 /// All of a record but its line's end is in the file; then only that is.
 #[test]
 fn a_line_end_that_is_owed_is_written_once() {
