@@ -2,8 +2,8 @@
 
 mod access;
 mod environment;
-mod questions;
 mod oauth;
+mod questions;
 mod reference;
 mod secrets;
 mod tls;
@@ -173,7 +173,7 @@ address = "localhost"
             "pgwarden.toml:9: databases.shop.pool.min_size = 3: expected at most size (2)",
             "pgwarden.toml:10: databases.shop.colour: unknown key",
             "pgwarden.toml:12: auth.method = \"scram\": expected one of \"cert\", \"md5\", \
-             \"password\", \"scram-sha-256\", \"trust\"",
+             \"oauth\", \"password\", \"scram-sha-256\", \"trust\"",
             "pgwarden.toml:13: auth.users = \"nobody.txt\": cannot read \"nobody.txt\": No such \
              file or directory (os error 2)",
             "pgwarden.toml:15: metrics.address = \"localhost\": expected an address and a port \
