@@ -2,7 +2,7 @@
 # Installs what the tests need and runs all of them.
 #
 #   test.sh            everything
-#   TEST_QUICK=1       only what needs no driver: unit, protocol, fault and isolation tests
+#   TEST_QUICK=1       only what needs no driver: unit, protocol, fault, isolation and access tests
 #
 # Needs Rust and an apt system; everything else is installed, into the system (packages) and into
 # integration/.cache (PostgreSQL of other versions, drivers).
@@ -18,7 +18,7 @@ install_postgres
 say "== building"
 cargo build --quiet --locked --profile quick --all-targets
 
-say "== unit, layers, protocol, faults, isolation, fuzz targets"
+say "== unit, layers, protocol, faults, isolation, access rules, fuzz targets"
 cargo test --locked --profile quick
 
 [[ -z ${TEST_QUICK:-} ]] || exit 0

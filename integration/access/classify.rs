@@ -3,6 +3,8 @@
 //! `corpus.tsv` holds texts and what two policies must say to them: a role that may only read,
 //! and a role that may not change the schema. Rows that are more than texts are judged elsewhere.
 
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::sync::Arc;

@@ -39,7 +39,6 @@ async fn no_holes_no_outages(policy: Policy) {
             continue;
         }
         count += 1;
-        eprintln!("ROW {}", row.id);
         let (complaint, answers) = check(&mut house, policy, &row).await;
         if row.expect(policy) == Expect::Deny && complaint.is_none() && !is_ours(&answers) {
             by_server.push(row.id.clone());

@@ -37,6 +37,7 @@ pub(super) async fn act(command: &Command, console: &Console, line: &mut Line) -
             let ignored = ErrorResponse::new(Severity::Notice, code, "SET ignored");
             Ok(Reply::Done(Some(ignored)))
         }
+        Command::ExplainAccess { sql, role } => show::explain(control, sql, role).map(Reply::Table),
         Command::Kill(database) => kill(database.as_deref(), console).await,
         Command::KillClient(id) => kill_client(id, console).await,
         Command::Parameter(parameter) => Ok(Reply::Table(show::parameter(*parameter))),

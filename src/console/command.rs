@@ -19,6 +19,13 @@ pub enum Command {
     DiscardAll,
     /// Nothing, or a comment: what drivers call a ping.
     Empty,
+    /// Why a role may run a text, or may not.
+    ExplainAccess {
+        /// The text.
+        sql: String,
+        /// The role.
+        role: String,
+    },
     /// A SET that drivers send when they connect. Answered, and nothing done.
     IgnoredSet,
     /// Drops clients and servers and leaves the database paused.
@@ -66,7 +73,10 @@ impl Command {
     /// # Errors
     /// What to answer to a text that is none.
     pub fn parse(text: &str) -> Result<Self, ErrorResponse> {
-        if text.len() > MAX_COMMAND {
+        let explains = text
+            .get(..7)
+            .is_some_and(|word| word.eq_ignore_ascii_case("explain"));
+        if text.len() > MAX_COMMAND && !explains {
             return Err(error("bad arguments"));
         }
         let invalid = || error(&format!("invalid command '{text}', use SHOW HELP;"));
@@ -87,6 +97,8 @@ impl Command {
             ("commit" | "end", _) if is_transaction_end(rest) => Self::Commit,
             ("deallocate", _) => Self::Deallocate(statement(rest).ok_or_else(invalid)?),
             ("discard", [Token::Word(all)]) if all.eq_ignore_ascii_case("all") => Self::DiscardAll,
+            ("explain", _) => explain(rest)
+                .ok_or_else(|| error("invalid command, use EXPLAIN ACCESS 'SQL' FOR ROLE role;"))?,
             ("kill", _) => Self::Kill(database(rest).ok_or_else(invalid)?),
             ("kill_client", _) => {
                 Self::KillClient(database(rest).ok_or_else(invalid)?.unwrap_or_default())
@@ -133,6 +145,7 @@ impl Command {
             Self::Deallocate(Some(_)) => "DEALLOCATE",
             Self::DiscardAll => "DISCARD ALL",
             Self::Empty => "",
+            Self::ExplainAccess { .. } => "EXPLAIN",
             Self::IgnoredSet | Self::Set => "SET",
             Self::Kill(_) => "KILL",
             Self::KillClient(_) => "KILL_CLIENT",
@@ -173,6 +186,27 @@ impl Parameter {
         ];
         all.into_iter()
             .find(|parameter| parameter.name_and_value().0.eq_ignore_ascii_case(name))
+    }
+}
+
+/// `EXPLAIN ACCESS 'SQL' FOR ROLE role`
+fn explain(rest: &[Token]) -> Option<Command> {
+    let is =
+        |token: &Token, word: &str| matches!(token, Token::Word(w) if w.eq_ignore_ascii_case(word));
+    match rest {
+        [
+            access,
+            Token::String(sql),
+            by,
+            of,
+            Token::Word(role) | Token::Quoted(role),
+        ] if is(access, "access") && is(by, "for") && is(of, "role") => {
+            Some(Command::ExplainAccess {
+                sql: sql.clone(),
+                role: role.clone(),
+            })
+        }
+        _ => None,
     }
 }
 

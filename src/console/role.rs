@@ -55,6 +55,7 @@ impl Command {
             | Self::Deallocate(_)
             | Self::DiscardAll
             | Self::Empty
+            | Self::ExplainAccess { .. }
             | Self::IgnoredSet
             | Self::Parameter(_)
             | Self::Reset

@@ -18,6 +18,7 @@ use crate::console::table::{Column, Table, Value};
 use crate::pool::Pool;
 use crate::pool::settings::DatabaseSettings;
 
+pub(super) use access::explain;
 pub(super) use config::help;
 
 /// What can be shown.
@@ -155,6 +156,7 @@ impl Show {
 /// The columns of a command's result, if it has one.
 pub(super) fn columns(command: &Command) -> Option<&'static [Column]> {
     match command {
+        Command::ExplainAccess { .. } => Some(access::EXPLANATION),
         Command::Parameter(parameter) => Some(parameter_columns(*parameter)),
         Command::SelectOne => Some(ONE),
         Command::Show(show) => show.columns(),

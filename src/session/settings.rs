@@ -84,10 +84,3 @@ impl Default for SessionSettings {
         }
     }
 }
-
-impl SessionSettings {
-    /// Whether tokens of an identity provider are accepted.
-    pub fn has_oauth(&self) -> bool {
-        self.method == Method::OAuth
-    }
-}

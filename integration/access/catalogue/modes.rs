@@ -229,10 +229,26 @@ async fn row_10_a_function_that_hides_set_config() {
     ] {
         let mut raw = house.login("reader").await;
         let answers = say(&mut raw, steps).await;
+        drop(raw);
         assert!(!answers.failures().is_empty(), "{steps:?}");
         still_reads(&mut house.login("reader").await).await;
         house.is_untouched().await;
     }
+}
+
+/// What no look at the text can stop: functions that exist, and COMMIT between them. The breach
+/// is noticed, the session ends, but the row is written. Only a server user without the right
+/// to write stops it: `row_32_and_33_a_poor_server_user_is_the_second_lock`.
+#[tokio::test]
+async fn row_10_what_is_left_to_the_servers_rights() {
+    let mut house = House::start().await;
+    let mut raw = house.login("reader").await;
+    let text = "select f_setcfg(); commit; select f_write()";
+    let answers = say(&mut raw, &[q(text)]).await;
+    assert!(answers.closed, "{}", answers.shape());
+    assert!(house.pooler.log().contains("breach"));
+    assert_eq!(house.fixture.changes().await.parts, ["rows of u"]);
+    still_reads(&mut house.login("reader").await).await;
 }
 
 #[tokio::test]

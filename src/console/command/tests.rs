@@ -128,3 +128,22 @@ proptest! {
         let _ = Command::parse(&text);
     }
 }
+
+#[test]
+fn an_access_is_explained_for_a_role() {
+    let command = Command::parse("EXPLAIN access 'drop table \"a;b\"' FOR ROLE \"app\";").unwrap();
+    let expected = Command::ExplainAccess {
+        sql: "drop table \"a;b\"".into(),
+        role: "app".into(),
+    };
+    assert_eq!(command, expected);
+    let long = format!("explain access '{}' for role app", "x".repeat(10_000));
+    assert!(Command::parse(&long).is_ok());
+    for text in [
+        "explain select 1",
+        "explain access 'x'",
+        "explain access x for role app",
+    ] {
+        assert!(refused(text).contains("EXPLAIN ACCESS"), "{text}");
+    }
+}

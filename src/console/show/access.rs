@@ -5,10 +5,15 @@ use std::fmt::Display;
 use std::time::SystemTime;
 
 use super::View;
-use crate::console::table::{Column, Value};
+use crate::console::control::Control;
+use crate::console::table::{Column, Table, Value};
+use crate::policy::condition::Circumstances;
+use crate::policy::explain::of_role;
 use crate::policy::grant::Grant;
 use crate::policy::judge::Judge;
-use crate::policy::role::{ReadOnly, Role};
+use crate::policy::role::{ReadOnly, Role, RoleName};
+use crate::wire::error_response::ErrorResponse;
+use crate::wire::sqlstate::SqlState;
 
 pub(super) const ACCESS: &[Column] = &[
     Column::text("role"),
@@ -74,6 +79,55 @@ pub(super) const ROLES: &[Column] = &[
     Column::int4("running"),
     Column::text("limits"),
 ];
+
+pub(super) const EXPLANATION: &[Column] = &[
+    Column::int4("statement"),
+    Column::text("item"),
+    Column::text("rule"),
+    Column::text("outcome"),
+    Column::text("detail"),
+];
+
+/// EXPLAIN ACCESS: why a role may run a text now, or may not.
+pub(in crate::console) fn explain(
+    control: &dyn Control,
+    sql: &str,
+    role: &str,
+) -> Result<Table, ErrorResponse> {
+    let policy = control.policy();
+    let Some(role) = policy.roles.get(&RoleName::new(role)) else {
+        let error = ErrorResponse::error(
+            SqlState::UNDEFINED_OBJECT,
+            format!("role \"{role}\" does not exist"),
+        );
+        return Err(error.with_hint("SHOW ROLES lists those of the configuration."));
+    };
+    let judge = Judge {
+        role,
+        maintenance: &policy.maintenance,
+        observe: policy.observe,
+        at: Circumstances {
+            now: SystemTime::now(),
+            user: "",
+            address: None,
+            database: "",
+        },
+    };
+    let explanation = of_role(&judge, sql.as_bytes(), policy.max_statement);
+    let rows = explanation.rows.into_iter().map(|row| {
+        vec![
+            row.statement.map_or(Value::Null, Value::int4),
+            Value::text(row.item),
+            some(row.rule),
+            some(row.outcome.to_owned()),
+            some(row.detail),
+        ]
+    });
+    Ok(Table {
+        columns: EXPLANATION,
+        rows: rows.collect(),
+    })
+}
 
 pub(super) fn access(view: &View<'_>) -> Vec<Vec<Value>> {
     let policy = view.control.policy();

@@ -63,7 +63,8 @@ fn yes_or_no(yes: bool) -> Value {
     if yes { "yes".into() } else { "no".into() }
 }
 
-const COMMANDS: &str = "\tRELOAD
+const COMMANDS: &str = "\tEXPLAIN ACCESS 'SQL' FOR ROLE <role>
+\tRELOAD
 \tPAUSE [<db>]
 \tRESUME [<db>]
 \tRECONNECT [<db>]

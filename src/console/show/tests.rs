@@ -214,3 +214,62 @@ async fn the_process_is_described() {
         assert!(lists.iter().any(|l| l == line), "{line}: {lists:?}");
     }
 }
+
+#[tokio::test]
+async fn roles_rules_and_refusals_are_shown() {
+    use crate::policy::admission::Policy;
+    use crate::policy::grant::Grant;
+    use crate::policy::kind::Kinds;
+    use crate::policy::role::{Role, RoleName};
+    use crate::policy::rule::Rule;
+    use crate::session::denials::Denied;
+
+    let control = FakeControl::new();
+    let mut role = Role::free(RoleName::new("app"));
+    let mut rule = Rule::new("no-ddl");
+    rule.statements = Kinds::named("ddl").unwrap();
+    role.deny.push(rule);
+    let mut policy = Policy::default();
+    policy.grants.push(Grant::new(role.name.clone()));
+    policy.roles.insert(role.name.clone(), Arc::new(role));
+    *control.policy.lock().unwrap() = Arc::new(policy);
+    control.denials.note(Denied {
+        time: std::time::SystemTime::UNIX_EPOCH,
+        reference: 10,
+        user: "ann".into(),
+        address: String::new(),
+        database: "shop".into(),
+        role: "app".into(),
+        rule: "no-ddl".into(),
+        code: "42501".into(),
+        command: "DROP TABLE".into(),
+        subject: "DROP TABLE".into(),
+        observed: false,
+    });
+    let console = Console::new(control);
+    assert_eq!(
+        show(Show::Denials, &console).await,
+        [
+            "1970-01-01T00:00:00Z|000000000000000a|ann|app|shop||no-ddl|42501|DROP TABLE|DROP TABLE|deny"
+        ]
+    );
+    let rules = show(Show::Access, &console).await;
+    assert!(
+        rules
+            .iter()
+            .any(|rule| rule.starts_with("app|no-ddl|enforce|") && rule.ends_with("|always|1|0")),
+        "{rules:?}"
+    );
+    assert_eq!(
+        show(Show::Grants, &console).await,
+        ["1|app|-|-|-|-|-|-|-|-|-|0"]
+    );
+    assert_eq!(
+        show(Show::Roles, &console).await,
+        ["app|enforce|allow|never|3|0|0|-"]
+    );
+    let explained = explain(&*console.control, "drop table t", "app").unwrap();
+    let last = text(&explained).pop().unwrap();
+    assert!(last.starts_with("-|verdict|no-ddl|deny|42501"), "{last}");
+    assert!(explain(&*console.control, "select 1", "nobody").is_err());
+}

@@ -190,10 +190,17 @@ impl Restraint {
                 self.excess = Excess::Told;
                 Fate::Replace(error)
             }
-            excess => {
-                let rows = matches!(excess, Excess::Stopping(_)) && !is_result(tag);
-                self.excess = excess;
-                if news || rows { Fate::Pass } else { Fate::Drop }
+            Excess::Stopping(error) => {
+                self.excess = Excess::Stopping(error);
+                if is_result(tag) {
+                    Fate::Drop
+                } else {
+                    Fate::Pass
+                }
+            }
+            Excess::Told => {
+                self.excess = Excess::Told;
+                if news { Fate::Pass } else { Fate::Drop }
             }
         }
     }
