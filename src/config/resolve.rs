@@ -25,14 +25,15 @@ use crate::telemetry::settings::{LogFormat, TelemetrySettings};
 pub(super) fn settings(root: &Table<'_>) -> Settings {
     let default = Settings::default();
     let pools = pools::pools(root);
-    let (policy, tests) = access::policy(root, &pools);
+    let session = session(root);
+    let (policy, tests) = access::policy(root, &pools, &session);
     Settings {
         workers: root.or("workers", &Count(1..=64), default.workers),
         listen: listen(&root.table("listen")),
         pools,
         session: SessionSettings {
             policy: Arc::new(policy),
-            ..session(root)
+            ..session
         },
         console: console(&root.table("console")),
         telemetry: telemetry(root),

@@ -360,7 +360,7 @@ fn check_prints_a_summary_or_every_problem_and_their_number() {
 proptest::proptest! {
     #[test]
     fn any_text_is_read_or_refused_without_a_panic(
-        text in "(\\[{1,2}(pool|databases\\.x|users|listen\\.tls)\\]{1,2}\n|(size|port|server|password|\"\") ?= ?(1|-1|\"off\"|\\{|\\}|\\[|1e9)\n|\\PC)*",
+        text in "(\\[{1,2}(pool|databases\\.x|users|listen\\.tls|roles\\.r|roles\\.r\\.deny|grant|test|access|maintenance)\\]{1,2}\n|(size|port|server|password|role|statements|read_only|window|from|sql|\"\") ?= ?(1|-1|\"off\"|\"r\"|\"ddl\"|true|\\{|\\}|\\[|1e9)\n|\\PC)*",
         variable in "PGWARDEN__[A-Z_.\\[\\]0é]*",
     ) {
         let _ = Setup::new().with(&variable, "x").load(&text);

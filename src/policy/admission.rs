@@ -1,5 +1,8 @@
 //! The permit to use a database's pool, and what it is given by.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::SystemTime;

@@ -15,11 +15,16 @@ use crate::auth::names::DatabaseName;
 use crate::policy::admission::Policy;
 use crate::policy::window::Window;
 use crate::pool::settings::PoolsSettings;
+use crate::session::settings::SessionSettings;
 use crate::telemetry::settings::{AuditSettings, AuditSql};
 use conditions::maintenance;
 
 /// Reads who may do what, and tries the tests on it; how many there are is returned besides.
-pub(super) fn policy(root: &Table<'_>, pools: &PoolsSettings) -> (Policy, usize) {
+pub(super) fn policy(
+    root: &Table<'_>,
+    pools: &PoolsSettings,
+    session: &SessionSettings,
+) -> (Policy, usize) {
     let access = root.table("access");
     let defaults = roles::Defaults {
         unknown_allowed: access.or("unknown", &UNKNOWN, false),
@@ -34,7 +39,7 @@ pub(super) fn policy(root: &Table<'_>, pools: &PoolsSettings) -> (Policy, usize)
         database_maintenance: database_maintenance(root),
         max_statement: max_statement(&access),
     };
-    warnings::warn(root, &policy, pools);
+    warnings::warn(root, &policy, pools, session);
     let tests = cases::run(root, &policy);
     (policy, tests)
 }

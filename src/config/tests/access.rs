@@ -324,3 +324,28 @@ at = "2026-12-01T22:30:00Z"
 "#;
     assert_eq!(load(&format!("{EXAMPLE}{tests}")).tests, 6);
 }
+
+#[test]
+fn variables_reach_roles_and_access() {
+    let setup = setup()
+        .with("PGWARDEN__ACCESS__MODE", "observe")
+        .with("PGWARDEN__ROLES__ANALYST__READ_ONLY", "false")
+        .with("PGWARDEN__ROLES__ANALYST__LIMITS__RATE", "7/m")
+        .with(
+            "PGWARDEN__ROLES__ANALYST__TABLES__DENY",
+            "hr.*, public.secret",
+        );
+    let settings = setup.load(&format!("{EXAMPLE}{SHOP}")).unwrap();
+    let policy = &settings.session.policy;
+    assert!(policy.observe);
+    let analyst = &policy.roles[&RoleName::new("analyst")];
+    assert_eq!(analyst.read_only, ReadOnly::Never);
+    assert_eq!(analyst.limits.rate.unwrap().count.get(), 7);
+    assert_eq!(analyst.deny_tables.len(), 2);
+    let setup = super::Setup::new().with("PGWARDEN__GRANT__ROLE", "app");
+    let problems = setup.problems(SHOP);
+    assert!(
+        problems[0].contains("expected tables, each headed [[grant]]"),
+        "{problems:?}"
+    );
+}

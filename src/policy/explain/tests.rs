@@ -53,6 +53,7 @@ fn every_rule_and_what_came_of_it_is_told() {
         "  table     hr.pay (drop, writes)",
         "rule tables.deny          refuses         table \"hr.pay\", in statement 2",
         "rule no-ddl               refuses         DROP TABLE, in statement 2",
+        "rule lexing               is not about it parameters that change how texts are read (always)",
     ] {
         assert!(lines.contains(&line), "{line}\n{text}");
     }

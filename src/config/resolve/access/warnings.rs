@@ -9,10 +9,15 @@ use crate::policy::grant::Grant;
 use crate::policy::pattern::Glob;
 use crate::policy::role::{ReadOnly, RoleName};
 use crate::pool::settings::{DatabaseSettings, PoolsSettings};
+use crate::session::settings::SessionSettings;
 
-pub(super) fn warn(root: &Table<'_>, policy: &Policy, pools: &PoolsSettings) {
+pub(super) fn warn(
+    root: &Table<'_>,
+    policy: &Policy,
+    pools: &PoolsSettings,
+    session: &SessionSettings,
+) {
     let now = SystemTime::now();
-    let no_oauth = !root.table("auth").has("oauth");
     let no_authority = !root.table("listen").table("tls").has("client_ca");
     for (at, (table, grant)) in root.list("grant").iter().zip(&policy.grants).enumerate() {
         if grant.expires.is_some_and(|expires| expires <= now) {
@@ -33,8 +38,11 @@ pub(super) fn warn(root: &Table<'_>, policy: &Policy, pools: &PoolsSettings) {
                 format!("the grant is never used: grant {number} takes everybody that it is for"),
             );
         }
-        if no_oauth && !grant.oauth.is_empty() {
-            table.warn("oauth", "nobody has such a claim without [auth.oauth]");
+        if session.oauth.is_none() && !grant.oauth.is_empty() {
+            table.warn(
+                "oauth",
+                "nobody has such a claim unless [auth] has method oauth",
+            );
         }
         if no_authority && grant.certificate.is_some() {
             let warning = "nobody has such a certificate without client_ca in [listen.tls]";
