@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use crate::row::{Row, Step};
-use crate::support::raw::{Failure, Raw, failure, row};
+use crate::support::raw::{Failure, Raw, failure};
 
 /// Longer than any of these answers takes.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -39,13 +39,6 @@ impl Answers {
         let mut readies = self.messages.iter().rev();
         let (_, body) = readies.find(|(tag, _)| *tag == b'Z')?;
         Some(char::from(body[0]))
-    }
-
-    /// The first column of every row.
-    pub(crate) fn values(&self) -> Vec<String> {
-        let rows = self.messages.iter().filter(|(tag, _)| *tag == b'D');
-        rows.map(|(_, body)| row(body).remove(0).unwrap_or_default())
-            .collect()
     }
 
     /// The answers without what they say: which, in which order, with command tags, codes and

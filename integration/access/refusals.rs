@@ -39,13 +39,11 @@ fn failing(steps: &[Step]) -> Vec<Step> {
             .replace(REFUSED, FAILS)
             .into_bytes()
     };
-    let steps = steps.iter().map(|step| match step {
-        Step::Query(sql) => Step::Query(replaced(sql)),
-        Step::Parse { name, sql } => Step::Parse {
-            name: name.clone(),
-            sql: replaced(sql),
-        },
-        other => other.clone(),
+    let steps = steps.iter().cloned().map(|mut step| {
+        if let Step::Query(sql) | Step::Parse { sql, .. } = &mut step {
+            *sql = replaced(sql);
+        }
+        step
     });
     steps.collect()
 }

@@ -31,14 +31,28 @@ pub(crate) enum Policy {
 /// One message of a client.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) enum Step {
-    Bind { portal: Vec<u8>, statement: Vec<u8> },
+    Bind {
+        portal: Vec<u8>,
+        statement: Vec<u8>,
+    },
+    /// Bind of the unnamed portal with one value, as text.
+    BindText {
+        statement: Vec<u8>,
+        value: Vec<u8>,
+    },
     Close(Vec<u8>),
     CopyData(Vec<u8>),
     CopyDone,
     Describe(Vec<u8>),
     Execute(Vec<u8>),
-    FunctionCall { oid: u32, arguments: Vec<Vec<u8>> },
-    Parse { name: Vec<u8>, sql: Vec<u8> },
+    FunctionCall {
+        oid: u32,
+        arguments: Vec<Vec<u8>>,
+    },
+    Parse {
+        name: Vec<u8>,
+        sql: Vec<u8>,
+    },
     Query(Vec<u8>),
     Sync,
 }
@@ -210,6 +224,18 @@ impl Step {
             Self::Bind { portal, statement } => {
                 let names = [&portal[..], b"\0", statement, b"\0"].concat();
                 (b'B', [&names[..], &[0; 6]].concat())
+            }
+            Self::BindText { statement, value } => {
+                let len = u32::try_from(value.len()).unwrap().to_be_bytes();
+                let parts = [
+                    &b"\0"[..],
+                    statement,
+                    &[0, 0, 0, 0, 1],
+                    &len,
+                    value,
+                    &[0; 2],
+                ];
+                (b'B', parts.concat())
             }
             Self::Close(target) => (b'C', [target, &b"\0"[..]].concat()),
             Self::CopyData(data) => (b'd', data.clone()),

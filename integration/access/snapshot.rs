@@ -64,12 +64,14 @@ async fn values(admin: &Client, sql: &str) -> Vec<String> {
 
 async fn pairs(admin: &Client, sql: &str) -> Vec<(String, String)> {
     let rows = admin.simple_query(sql).await.unwrap();
-    let rows = rows.into_iter().filter_map(|row| match row {
-        SimpleQueryMessage::Row(row) => Some(row),
-        _ => None,
+    let rows = rows.iter().filter_map(|row| {
+        let SimpleQueryMessage::Row(row) = row else {
+            return None;
+        };
+        Some(row)
     });
     let text = |row: &tokio_postgres::SimpleQueryRow, at| row.get(at).unwrap_or("").to_owned();
-    rows.map(|row| (text(&row, 0), text(&row, 1))).collect()
+    rows.map(|row| (text(row, 0), text(row, 1))).collect()
 }
 
 /// One statement that counts the rows of each system catalog and adds up who wrote them:

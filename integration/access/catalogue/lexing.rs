@@ -2,8 +2,8 @@
 
 use super::{passes, refused, refused_steps, still_reads};
 use crate::house::House;
-use crate::play::{p, q, run, say};
-use crate::row::Step::{Query, Sync};
+use crate::play::{e, p, q, run, say};
+use crate::row::Step::{self, Query, Sync};
 
 #[tokio::test]
 async fn row_26_backslashes_in_strings() {
@@ -75,6 +75,55 @@ async fn row_26_a_parameter_whose_name_is_computed() {
         steps.extend(run("select '\\' || current_user || '"));
         steps.push(Sync);
         say(&mut raw, &steps).await;
+        house.is_untouched().await;
+    }
+}
+
+/// The name may come later than the text that sets it.
+#[tokio::test]
+async fn row_26_a_parameter_whose_name_comes_with_execute() {
+    let mut house = House::start().await;
+    let live = "select '\\' || '; drop table u; --'";
+    let text = "prepare x(text) as select set_config($1, 'off', false)";
+    let by_protocol = p("s", "select set_config($1, 'off', false)");
+    for (prepare, set) in [
+        (
+            vec![q("begin"), q(text)],
+            vec![q("execute x('standard_conforming_strings')")],
+        ),
+        (
+            vec![q("begin"), q(text)],
+            run("execute x('standard_conforming_strings')")
+                .into_iter()
+                .chain([Sync])
+                .collect(),
+        ),
+        (
+            vec![q("begin"), by_protocol, Sync],
+            vec![
+                Step::BindText {
+                    statement: b"s".to_vec(),
+                    value: b"standard_conforming_strings".to_vec(),
+                },
+                e(),
+                Sync,
+            ],
+        ),
+    ] {
+        let mut raw = house.login("noddl").await;
+        say(&mut raw, &prepare).await;
+        let mut out = Vec::new();
+        for step in set.iter().chain(&[q(live), q("commit")]) {
+            step.encode(&mut out);
+        }
+        raw.send(&out).await;
+        while raw
+            .try_reply()
+            .await
+            .is_ok_and(|reply| reply.tags != ["COMMIT"] && reply.tags != ["ROLLBACK"])
+        {}
+        drop(raw);
+        house.login("noddl").await.query("select 1").await.fine();
         house.is_untouched().await;
     }
 }

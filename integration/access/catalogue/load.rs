@@ -10,103 +10,8 @@ use crate::row::Step::Sync;
 /// What a text costs whoever judges it grows as its length does.
 #[test]
 fn row_35_no_text_takes_long_to_judge() {
-    let many = |text: &str, separator: &str, times: usize| {
-        let all: Vec<_> = (0..times)
-            .map(|n| text.replace('#', &n.to_string()))
-            .collect();
-        all.join(separator)
-    };
     let mut slow = Vec::new();
-    for (what, text) in [
-        ("open comments", format!("select {}", "/*".repeat(100_000))),
-        (
-            "nested comments",
-            format!("select {} {} 1", "/*".repeat(100_000), "*/".repeat(100_000)),
-        ),
-        ("pluses", format!("select {}1", "+".repeat(200_000))),
-        (
-            "pluses and minuses",
-            format!("select {}1", "+-".repeat(100_000)),
-        ),
-        ("stars", format!("select {}1", "*".repeat(200_000))),
-        ("slashes", format!("select 1 /{}", "/".repeat(200_000))),
-        ("less", format!("select 1 {}+ 1", "<".repeat(200_000))),
-        ("dollars", format!("select {}", "$a".repeat(100_000))),
-        (
-            "dollar tags",
-            format!("select $a$ {}", "$a".repeat(100_000)),
-        ),
-        ("quotes", format!("select {}", "'a'\n".repeat(50_000))),
-        (
-            "quotes and spaces",
-            format!("select 'a'{}x", " ".repeat(200_000)),
-        ),
-        ("dots", format!("select {}", "1..".repeat(60_000))),
-        ("escapes", format!("select U&'{}'", "\\0061".repeat(40_000))),
-        ("functions", format!("select {}", many("f#()", ",", 60_000))),
-        (
-            "tables",
-            format!("select 1 from {}", many("t#", ",", 60_000)),
-        ),
-        (
-            "subselects",
-            format!("select {}", many("(select 1 from t#)", ",", 30_000)),
-        ),
-        (
-            "with",
-            format!("with {} select 1", many("x# as (select 1)", ",", 30_000)),
-        ),
-        (
-            "with, used",
-            format!(
-                "with {} select 1",
-                many("x# as (select * from y#)", ",", 20_000)
-            ),
-        ),
-        (
-            "nested with",
-            format!(
-                "{} select 1 {}",
-                "with x as (".repeat(3_000),
-                ") select 1".repeat(3_000)
-            ),
-        ),
-        ("settings", many("set a.x# = 1", ";", 40_000)),
-        (
-            "set_config",
-            format!(
-                "select {}",
-                many("set_config('a.x#', '1', false)", ",", 25_000)
-            ),
-        ),
-        ("prepare", many("prepare p# as select 1", ";", 30_000)),
-        ("execute", many("execute p#", ";", 60_000)),
-        ("drops", format!("drop table {}", many("t#", ",", 60_000))),
-        (
-            "values",
-            format!(
-                "insert into t values {}",
-                many("(#, 'a', now())", ",", 40_000)
-            ),
-        ),
-        ("statements", many("select 1", ";", 100_000)),
-        (
-            "joins",
-            format!("select 1 from a {}", many("join t# on true", " ", 30_000)),
-        ),
-        ("unions", many("select #", " union ", 40_000)),
-        ("casts", format!("select 1{}", "::int".repeat(100_000))),
-        ("names", format!("select {}", many("a#.b.c", ",", 60_000))),
-        ("subscripts", format!("select a{}", "[1]".repeat(100_000))),
-        (
-            "locks",
-            format!("select 1 from t for update of {}", many("t#", ",", 60_000)),
-        ),
-        (
-            "windows",
-            format!("select 1 window {}", many("w# as ()", ",", 40_000)),
-        ),
-    ] {
+    for (what, text) in of_lexer().into_iter().chain(of_tree()) {
         let began = Instant::now();
         let _ = pgwarden::policy::sql::classify(text.as_bytes());
         let took = began.elapsed();
@@ -173,4 +78,110 @@ async fn row_35_depth_and_size_end_in_an_error_and_hold_nobody_up() {
     let longest = neighbour.await.unwrap();
     assert!(longest < Duration::from_secs(1), "{longest:?}");
     house.is_untouched().await;
+}
+
+/// Texts that are much work for the scanner.
+fn of_lexer() -> Vec<(&'static str, String)> {
+    vec![
+        ("open comments", format!("select {}", "/*".repeat(100_000))),
+        (
+            "nested comments",
+            format!("select {} {} 1", "/*".repeat(100_000), "*/".repeat(100_000)),
+        ),
+        ("pluses", format!("select {}1", "+".repeat(200_000))),
+        (
+            "pluses and minuses",
+            format!("select {}1", "+-".repeat(100_000)),
+        ),
+        ("stars", format!("select {}1", "*".repeat(200_000))),
+        ("slashes", format!("select 1 /{}", "/".repeat(200_000))),
+        ("less", format!("select 1 {}+ 1", "<".repeat(200_000))),
+        ("dollars", format!("select {}", "$a".repeat(100_000))),
+        (
+            "dollar tags",
+            format!("select $a$ {}", "$a".repeat(100_000)),
+        ),
+        ("quotes", format!("select {}", "'a'\n".repeat(50_000))),
+        (
+            "quotes and spaces",
+            format!("select 'a'{}x", " ".repeat(200_000)),
+        ),
+        ("dots", format!("select {}", "1..".repeat(60_000))),
+        ("escapes", format!("select U&'{}'", "\\0061".repeat(40_000))),
+    ]
+}
+
+/// Texts that are a large tree.
+fn of_tree() -> Vec<(&'static str, String)> {
+    let many = |text: &str, separator: &str, times: usize| {
+        let all: Vec<_> = (0..times)
+            .map(|n| text.replace('#', &n.to_string()))
+            .collect();
+        all.join(separator)
+    };
+    vec![
+        ("functions", format!("select {}", many("f#()", ",", 60_000))),
+        (
+            "tables",
+            format!("select 1 from {}", many("t#", ",", 60_000)),
+        ),
+        (
+            "subselects",
+            format!("select {}", many("(select 1 from t#)", ",", 30_000)),
+        ),
+        (
+            "with",
+            format!("with {} select 1", many("x# as (select 1)", ",", 30_000)),
+        ),
+        (
+            "with, used",
+            format!(
+                "with {} select 1",
+                many("x# as (select * from y#)", ",", 20_000)
+            ),
+        ),
+        (
+            "nested with",
+            format!(
+                "{} select 1 {}",
+                "with x as (".repeat(3_000),
+                ") select 1".repeat(3_000)
+            ),
+        ),
+        ("settings", many("set a.x# = 1", ";", 40_000)),
+        (
+            "set_config",
+            format!(
+                "select {}",
+                many("set_config('a.x#', '1', false)", ",", 25_000)
+            ),
+        ),
+        ("prepare", many("prepare p# as select 1", ";", 30_000)),
+        ("execute", many("execute p#", ";", 60_000)),
+        ("drops", format!("drop table {}", many("t#", ",", 60_000))),
+        (
+            "values",
+            format!(
+                "insert into t values {}",
+                many("(#, 'a', now())", ",", 40_000)
+            ),
+        ),
+        ("statements", many("select 1", ";", 100_000)),
+        (
+            "joins",
+            format!("select 1 from a {}", many("join t# on true", " ", 30_000)),
+        ),
+        ("unions", many("select #", " union ", 40_000)),
+        ("casts", format!("select 1{}", "::int".repeat(100_000))),
+        ("names", format!("select {}", many("a#.b.c", ",", 60_000))),
+        ("subscripts", format!("select a{}", "[1]".repeat(100_000))),
+        (
+            "locks",
+            format!("select 1 from t for update of {}", many("t#", ",", 60_000)),
+        ),
+        (
+            "windows",
+            format!("select 1 window {}", many("w# as ()", ",", 40_000)),
+        ),
+    ]
 }
