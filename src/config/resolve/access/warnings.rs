@@ -3,6 +3,7 @@
 use std::time::SystemTime;
 
 use super::super::super::values::Table;
+use crate::auth::method::Method;
 use crate::auth::names::UserName;
 use crate::policy::admission::Policy;
 use crate::policy::grant::Grant;
@@ -38,7 +39,7 @@ pub(super) fn warn(
                 format!("the grant is never used: grant {number} takes everybody that it is for"),
             );
         }
-        if !session.has_oauth() && !grant.oauth.is_empty() {
+        if session.method != Method::OAuth && !grant.oauth.is_empty() {
             table.warn(
                 "oauth",
                 "nobody has such a claim unless [auth] has method oauth",
