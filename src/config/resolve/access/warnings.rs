@@ -39,10 +39,7 @@ pub(super) fn warn(
             );
         }
         if session.oauth.is_none() && !grant.oauth.is_empty() {
-            table.warn(
-                "oauth",
-                "nobody has such a claim unless [auth] has method oauth",
-            );
+            table.warn("oauth", "nobody has such a claim without [auth.oauth]");
         }
         if no_authority && grant.certificate.is_some() {
             let warning = "nobody has such a certificate without client_ca in [listen.tls]";

@@ -27,7 +27,7 @@ fn a_grant_that_needs_what_is_not_set_up_is_told_so() {
          in [listen.tls]"
     ), "{shown:?}");
     assert!(
-        shown[1].contains("grant[3].oauth: nobody has such a claim unless [auth] has method oauth")
+        shown[1].contains("grant[3].oauth: nobody has such a claim without [auth.oauth]")
     );
 }
 
