@@ -5,7 +5,8 @@
 #   pooler.sh stop
 #
 # Or source it, then call pooler_start, pooler_client_env and pooler_stop. Settings, log and
-# socket are in $POSTGRES_DIR/pooler. POOLER_SIZE is the pool's size (default 20).
+# socket are in $POSTGRES_DIR/pooler. POOLER_SIZE is the pool's size (default 20),
+# POOLER_MORE_SETTINGS what stands behind the other settings.
 
 # shellcheck source=integration/lib/postgres.sh
 source "$(dirname "${BASH_SOURCE[0]}")/postgres.sh"
@@ -74,6 +75,8 @@ pooler_settings() {
 
 	[metrics]
 	address = "127.0.0.1:$POOLER_METRICS_PORT"
+
+	${POOLER_MORE_SETTINGS:-}
 	SETTINGS
 }
 
