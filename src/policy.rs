@@ -11,6 +11,7 @@ pub mod condition;
 pub mod explain;
 pub mod functions;
 pub mod grant;
+pub mod guarded;
 pub mod judge;
 pub mod kind;
 pub mod limits;

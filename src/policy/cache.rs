@@ -1,6 +1,7 @@
 //! Texts that have been classified, so that the next one like it costs a look-up.
 
 use std::collections::HashMap;
+use std::hash::BuildHasher;
 use std::mem::size_of;
 use std::sync::Arc;
 
@@ -23,6 +24,10 @@ pub struct Cache {
     old: Generation,
     /// Of each generation, in bytes.
     room: usize,
+    /// Digests of texts that were met once, each in the place that it falls on. Who sends ever
+    /// new texts would else fill the room with what nobody asks for again.
+    newcomers: Box<[u64]>,
+    hasher: RandomState,
 }
 
 #[derive(Debug, Default)]
@@ -35,6 +40,9 @@ struct Generation {
 /// A longer text is not kept: what it costs to parse is little beside what it costs to run.
 const KEPT_LEN: usize = 64 * 1024;
 
+/// Texts that are remembered after having been met once.
+const NEWCOMERS: usize = 4096;
+
 /// What a table needs for an entry besides what the entry points to.
 const ENTRY: usize = 2 * size_of::<(Box<[u8]>, Classified)>() + size_of::<Classification>();
 
@@ -45,6 +53,8 @@ impl Cache {
             young: Generation::default(),
             old: Generation::default(),
             room: max_bytes / 2,
+            newcomers: vec![0; NEWCOMERS].into(),
+            hasher: RandomState::default(),
         }
     }
 
@@ -69,7 +79,7 @@ impl Cache {
             }
             None => {
                 let classified = sql::classify(text).map(Arc::new);
-                if text.len() > KEPT_LEN {
+                if text.len() > KEPT_LEN || self.is_newcomer(text) {
                     return classified;
                 }
                 (text.into(), classified)
@@ -77,6 +87,16 @@ impl Cache {
         };
         self.keep(text, classified.clone());
         classified
+    }
+
+    /// Whether a text is met for the first time; it is not the next time, unless many others
+    /// have come between.
+    fn is_newcomer(&mut self, text: &[u8]) -> bool {
+        let digest = self.hasher.hash_one(text);
+        let place = usize::try_from(digest % NEWCOMERS as u64).unwrap_or_default();
+        self.newcomers
+            .get_mut(place)
+            .is_some_and(|known| std::mem::replace(known, digest) != digest)
     }
 
     /// How many bytes the texts and what is known of them take, about.
@@ -146,6 +166,9 @@ mod tests {
     #[test]
     fn the_same_text_is_parsed_once() {
         let mut cache = Cache::new(1 << 20);
+        // Met once, it is not kept yet.
+        assert!(cache.classify(b"select 1", LIMIT).is_ok());
+        assert_eq!(cache.bytes(), 0);
         let first = cache.classify(b"select 1", LIMIT);
         assert!(is_same(&first, &cache.classify(b"select 1", LIMIT)));
         assert!(!is_same(&first, &cache.classify(b"select 2", LIMIT)));
@@ -155,6 +178,7 @@ mod tests {
     fn a_refusal_is_kept_too() {
         let mut cache = Cache::new(1 << 20);
         let refused = cache.classify(b"selec", LIMIT);
+        assert_eq!(cache.classify(b"selec", LIMIT), refused);
         assert!(matches!(refused, Err(Unclassifiable::Syntax(_))));
         assert_eq!(cache.classify(b"selec", LIMIT), refused);
         assert!(cache.bytes() > 0);
@@ -182,10 +206,13 @@ mod tests {
     fn it_stays_within_its_room_and_keeps_what_is_asked_for() {
         let room = 64 * 1024;
         let mut cache = Cache::new(room);
+        assert!(cache.classify(b"select 'wanted'", LIMIT).is_ok());
         let wanted = cache.classify(b"select 'wanted'", LIMIT);
         for number in 0..5_000 {
             let text = format!("select {number} from t where a = {number}");
-            assert!(cache.classify(text.as_bytes(), LIMIT).is_ok());
+            for _ in 0..2 {
+                assert!(cache.classify(text.as_bytes(), LIMIT).is_ok());
+            }
             assert!(cache.bytes() <= room, "{}", cache.bytes());
             assert!(is_same(&wanted, &cache.classify(b"select 'wanted'", LIMIT)));
         }

@@ -76,11 +76,16 @@ impl fmt::Display for TablePattern {
 }
 
 /// The schemas in which a name may be found: the one it has, or any of the search path.
-pub fn schemas_of<'a>(name: &'a Name, search_path: &'a [Box<str>]) -> Vec<&'a str> {
-    match &name.schema {
-        Some(schema) => vec![schema],
-        None => search_path.iter().map(AsRef::as_ref).collect(),
-    }
+pub fn schemas_of<'a>(
+    name: &'a Name,
+    search_path: &'a [Box<str>],
+) -> impl Iterator<Item = &'a str> {
+    let searched: &[Box<str>] = match name.schema {
+        Some(_) => &[],
+        None => search_path,
+    };
+    let own = name.schema.iter();
+    own.chain(searched).map(AsRef::as_ref)
 }
 
 #[cfg(test)]

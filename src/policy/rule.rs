@@ -246,17 +246,16 @@ impl Rule {
 
 /// Whether a name may be that of a table which one of the patterns stands for.
 pub fn may_match(patterns: &[TablePattern], name: &Name, search_path: &[Box<str>]) -> bool {
-    schemas_of(name, search_path)
-        .into_iter()
-        .any(|schema| patterns.iter().any(|p| p.matches(schema, &name.name)))
+    schemas_of(name, search_path).any(|schema| is_one_of(patterns, schema, &name.name))
 }
 
 /// Whether a name is that of a table which one of the patterns stands for, wherever in the
 /// search path it is found.
 pub fn must_match(patterns: &[TablePattern], name: &Name, search_path: &[Box<str>]) -> bool {
-    let schemas = schemas_of(name, search_path);
-    !schemas.is_empty()
-        && schemas
-            .into_iter()
-            .all(|schema| patterns.iter().any(|p| p.matches(schema, &name.name)))
+    let mut schemas = schemas_of(name, search_path).peekable();
+    schemas.peek().is_some() && schemas.all(|schema| is_one_of(patterns, schema, &name.name))
+}
+
+fn is_one_of(patterns: &[TablePattern], schema: &str, name: &str) -> bool {
+    patterns.iter().any(|pattern| pattern.matches(schema, name))
 }

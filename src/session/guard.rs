@@ -260,7 +260,7 @@ impl Guard {
                     value == "off" && self.admission.role().is_read_only(self.bench.now())
                 }
                 "standard_conforming_strings" => value == "off",
-                "client_encoding" => !crate::policy::judge::is_safe_encoding(value),
+                "client_encoding" => !crate::policy::guarded::is_safe_encoding(value),
                 _ => false,
             };
         let observed = self.admission.role().observe || self.bench.policy().observe;

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use serde::Serialize;
 
 use crate::policy::classification::{Classification, Name};
-use crate::policy::judge::needs_permission;
+use crate::policy::guarded::needs_permission;
 use crate::policy::kind::Kinds;
 use crate::policy::normalize::normalize;
 use crate::session::audit::{Event, Who};

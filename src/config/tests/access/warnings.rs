@@ -26,9 +26,7 @@ fn a_grant_that_needs_what_is_not_set_up_is_told_so() {
         "pgwarden.toml:31: grant[2].certificate: nobody has such a certificate without client_ca \
          in [listen.tls]"
     ), "{shown:?}");
-    assert!(
-        shown[1].contains("grant[3].oauth: nobody has such a claim without [auth.oauth]")
-    );
+    assert!(shown[1].contains("grant[3].oauth: nobody has such a claim without [auth.oauth]"));
 }
 
 #[test]
