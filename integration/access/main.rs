@@ -9,11 +9,16 @@
 #[path = "../postgres/support/mod.rs"]
 mod support;
 
+mod audit;
 mod catalogue;
+mod certificates;
 mod corpus;
 mod fixture;
+mod grants;
 mod house;
+mod limits;
 mod play;
 mod refusals;
+mod reload;
 mod row;
 mod snapshot;

@@ -30,7 +30,8 @@ fn quoted(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
 }
 
-/// One row for each thing too much; counts instead of names where there may be many.
+/// One row for each thing too much; counts instead of names where there may be many. A CASE keeps
+/// the function from what is no sequence: conditions have no order of their own.
 const QUERY: &str = "\
 WITH me AS (SELECT * FROM pg_catalog.pg_roles WHERE rolname = current_user), \
 rel AS (SELECT c.oid, n.nspname, c.relname, c.relkind, c.relowner \
@@ -56,7 +57,7 @@ UNION ALL SELECT pg_catalog.format('it may write to %s tables, such as %I.%I', p
   FROM rel WHERE relkind <> 'S' AND pg_catalog.has_table_privilege(oid, 'INSERT, UPDATE, DELETE, TRUNCATE') \
   HAVING pg_catalog.count(*) > 0 \
 UNION ALL SELECT pg_catalog.format('it may advance %s sequences, such as %I.%I', pg_catalog.count(*), pg_catalog.min(nspname), pg_catalog.min(relname)) \
-  FROM rel WHERE relkind = 'S' AND pg_catalog.has_sequence_privilege(oid, 'USAGE, UPDATE') \
+  FROM rel WHERE CASE WHEN relkind = 'S' THEN pg_catalog.has_sequence_privilege(oid, 'USAGE, UPDATE') END \
   HAVING pg_catalog.count(*) > 0 \
 UNION ALL SELECT pg_catalog.format('it is a member of %I', r.rolname) \
   FROM pg_catalog.pg_roles r, me WHERE NOT me.rolsuper AND r.rolname <> current_user \

@@ -459,6 +459,11 @@ impl Replies {
         std::mem::take(&mut self.unnamed_lost)
     }
 
+    /// Whether the server waits for the client's COPY data.
+    pub fn is_copying_in(&self) -> bool {
+        self.copy == Copy::In
+    }
+
     /// How many replies are expected.
     pub fn owed(&self) -> usize {
         self.expected.len()

@@ -9,6 +9,7 @@ mod restraint;
 
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Instant;
 
 use crate::policy::admission::Admission;
 use crate::policy::classification::{
@@ -144,6 +145,19 @@ impl Guard {
         self.query(text, asked)?;
         self.passed = true;
         Ok(())
+    }
+
+    /// Notes that there is a server for what has waited for one: its time begins now.
+    pub(super) fn served(&mut self, now: Instant) {
+        if self.passed {
+            self.restraint.restart(&self.client, now);
+        }
+    }
+
+    /// Notes that a Query which was judged at the door will never run.
+    pub(super) fn withdrawn(&mut self) {
+        self.passed = false;
+        self.restraint.done(&self.client);
     }
 
     /// Judges a Query.

@@ -1,8 +1,10 @@
 //! One exchange between a client and a server, from the first message that needs the server
 //! until nobody needs it any more. The hot path: no allocation, lock, log line or timer here.
 
+use std::cell::Cell;
 use std::future::poll_fn;
 use std::io;
+use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 use std::time::Instant;
 
@@ -18,6 +20,7 @@ use crate::session::upstream::{Counts, Passage, Scan, Upstream};
 use crate::wire::backend::TransactionStatus;
 use crate::wire::buffer::Inbox;
 use crate::wire::error_response::ErrorResponse;
+use crate::wire::frontend;
 use crate::wire::outbox::Outbox;
 use crate::wire::sqlstate::SqlState;
 use crate::wire::stream::Stream;
@@ -102,6 +105,7 @@ pub(super) async fn exchange(
         server_wants: 0,
         holding: false,
         fresh: true,
+        cancelling: None,
     };
     poll_fn(|cx| exchange.poll(lease.server(), cx)).await
 }
@@ -122,11 +126,13 @@ struct Exchange<'a> {
     holding: bool,
     /// The client's inbox holds what no scan has seen.
     fresh: bool,
+    /// Whether a cancel request of ours is under way; `None`: there was none.
+    cancelling: Option<Rc<Cell<bool>>>,
 }
 
 impl Exchange<'_> {
     fn poll(&mut self, server: &mut Server, cx: &mut Context<'_>) -> Poll<Result<End>> {
-        self.signals(server)?;
+        self.signals(server, cx)?;
         loop {
             let up = self.poll_up(server, cx)?;
             if let Poll::Ready(Some(end)) = up {
@@ -149,8 +155,11 @@ impl Exchange<'_> {
         ready!(server.outbox.poll_flush(&mut server.stream, cx))
             .map_err(SessionError::ServerLost)?;
         let guard = self.line.upstream.guard.as_ref();
-        // Until a cancelled statement has ended, the cancel request could hit the next one.
-        if self.leaving || guard.is_some_and(|guard| guard.restraint.is_stopping()) {
+        // Until a cancelled statement has ended, and until the cancel request has arrived, that
+        // could hit the next one. A COPY is cancelled by the data that comes next.
+        let stopping = guard.is_some_and(|guard| guard.restraint.is_stopping());
+        let cancelling = self.cancelling.as_ref().is_some_and(|is| is.get());
+        if self.leaving || cancelling || (stopping && !server.replies.is_copying_in()) {
             return Poll::Pending;
         }
         // What is answered here must be read, and what is asked for be answered, before more is
@@ -272,11 +281,11 @@ impl Exchange<'_> {
         }
         server.inbox = inbox;
         self.server_wants = seen.wants;
-        self.note(seen, server)?;
+        self.note(seen, server, cx)?;
         Poll::Ready(Ok(self.ended(server)))
     }
 
-    fn note(&mut self, mut seen: Seen, server: &Server) -> Result<()> {
+    fn note(&mut self, mut seen: Seen, server: &Server, cx: &Context<'_>) -> Result<()> {
         self.tally.error = seen.error.or(self.tally.error);
         self.tally.stale_plans |= seen.stale_plans;
         self.tally.reset |= seen.reset;
@@ -291,7 +300,7 @@ impl Exchange<'_> {
             return Err(SessionError::Refused(*error));
         }
         if seen.exceeded {
-            cancel(server);
+            self.cancel(server, cx);
         }
         if seen.readies > 0
             && let Some(guard) = &mut self.line.upstream.guard
@@ -354,33 +363,59 @@ impl Exchange<'_> {
         Ok(())
     }
 
-    fn signals(&mut self, server: &Server) -> Result<()> {
+    fn signals(&mut self, server: &mut Server, cx: &Context<'_>) -> Result<()> {
         match self.client.take_signal() {
             Signal::None | Signal::WaitTimeout(_) => Ok(()),
             Signal::End(error) => Err(SessionError::Refused(error)),
             Signal::StopStatement => {
-                if let Some(guard) = &mut self.line.upstream.guard
-                    && let Some(limit) = guard.restraint.time()
-                    && !server.replies.is_answered()
-                {
-                    guard.stop(limit);
-                    cancel(server);
-                }
+                self.stop_statement(server, cx);
                 Ok(())
             }
             Signal::CancelWait => {
                 // The wait was over before the cancel request could end it.
-                cancel(server);
+                self.cancel(server, cx);
                 Ok(())
             }
         }
     }
-}
 
-/// Has what the server is doing cancelled, beside the clients.
-fn cancel(server: &Server) {
-    if let Some(cancel) = server.info.begin_cancel() {
-        tokio::task::spawn_local(cancel.deliver());
+    /// Ends the statement that runs, if one does: a client that takes its time before its Sync
+    /// runs nothing.
+    fn stop_statement(&mut self, server: &mut Server, cx: &Context<'_>) {
+        let upstream = &mut self.line.upstream;
+        let is_between_messages = upstream.is_between_messages();
+        let Some(guard) = &mut upstream.guard else {
+            return;
+        };
+        let Some(limit) = guard.restraint.time() else {
+            return;
+        };
+        if server.replies.owed() == 0 {
+            return;
+        }
+        guard.stop(limit);
+        if server.replies.is_copying_in() && is_between_messages {
+            // A server that waits for COPY data does not look at cancel requests.
+            frontend::put_copy_fail(server.outbox.buffer(), "it takes too long");
+            server.replies.copy_ended();
+        } else {
+            self.cancel(server, cx);
+        }
+    }
+
+    /// Has what the server is doing cancelled, beside the clients.
+    fn cancel(&mut self, server: &Server, cx: &Context<'_>) {
+        let Some(cancel) = server.info.begin_cancel() else {
+            return;
+        };
+        let is_under_way = Rc::new(Cell::new(true));
+        self.cancelling = Some(is_under_way.clone());
+        let waker = cx.waker().clone();
+        tokio::task::spawn_local(async move {
+            cancel.deliver().await;
+            is_under_way.set(false);
+            waker.wake();
+        });
     }
 }
 

@@ -83,6 +83,9 @@ impl Session {
                 continue;
             };
             self.client.enter(ClientState::Active, lent, None);
+            if let Some(guard) = &mut self.line.upstream.guard {
+                guard.served(lent);
+            }
             let info = &lease.server().info;
             info.lend(self.client.id, lent);
             self.client.server.replace(Some(info.clone()));
@@ -312,6 +315,9 @@ impl Session {
             }
         }
         self.line.inbox.consume(end);
+        if let Some(guard) = &mut self.line.upstream.guard {
+            guard.withdrawn();
+        }
         let out = self.line.outbox.buffer();
         ErrorResponse::error(
             SqlState::QUERY_CANCELED,

@@ -138,6 +138,13 @@ pub fn put_flush(out: &mut Vec<u8>) {
     put_message(out, Tag::Flush as u8, |_| {});
 }
 
+/// Appends a CopyFail with the reason that the server repeats in its error.
+pub fn put_copy_fail(out: &mut Vec<u8>, reason: &str) {
+    put_message(out, Tag::CopyFail as u8, |body| {
+        put_cstr(body, reason.as_bytes())
+    });
+}
+
 /// Appends a Sync.
 pub fn put_sync(out: &mut Vec<u8>) {
     put_message(out, Tag::Sync as u8, |_| {});

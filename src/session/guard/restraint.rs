@@ -110,6 +110,13 @@ impl Restraint {
         Ok(())
     }
 
+    /// Lets the time of a statement begin: waiting for a server is not running.
+    pub(super) fn restart(&self, client: &Client, now: Instant) {
+        if let Some(time) = self.limits.time {
+            client.deadline.set(now.checked_add(time));
+        }
+    }
+
     /// Notes that everything the client has asked for has been answered.
     pub(in crate::session) fn done(&mut self, client: &Client) {
         self.running = None;
