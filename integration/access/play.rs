@@ -71,6 +71,13 @@ impl Answers {
         self.closed |= more.closed;
         self.stuck |= more.stuck;
     }
+
+    /// The first column of every row.
+    pub(crate) fn values(&self) -> Vec<String> {
+        let rows = self.messages.iter().filter(|(tag, _)| *tag == b'D');
+        rows.map(|(_, body)| row(body).remove(0).unwrap_or_default())
+            .collect()
+    }
 }
 
 /// Plays a line of a corpus. The connection, if it is still there.

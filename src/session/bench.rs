@@ -18,6 +18,7 @@ pub struct Bench {
     policy: RefCell<Arc<Policy>>,
     /// The time at the last tick of the worker: exact enough for windows.
     now: Cell<SystemTime>,
+    ticks: Cell<u64>,
     /// Who writes down what happens.
     pub audit: Arc<dyn Auditor>,
     /// The latest refusals.
@@ -46,6 +47,7 @@ impl Bench {
             cache: RefCell::new(Cache::new(CACHE_BYTES)),
             policy: RefCell::new(policy),
             now: Cell::new(SystemTime::now()),
+            ticks: Cell::new(0),
             audit,
             denials,
             usages,
@@ -62,8 +64,14 @@ impl Bench {
         self.now.get()
     }
 
+    /// Counts how often the time has been looked at: as long as it is the same, so is the time.
+    pub(super) fn ticks(&self) -> u64 {
+        self.ticks.get()
+    }
+
     pub(super) fn tick(&self) -> SystemTime {
         self.now.set(SystemTime::now());
+        self.ticks.set(self.ticks.get() + 1);
         self.now.get()
     }
 

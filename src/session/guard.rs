@@ -58,6 +58,8 @@ pub(super) struct Guard {
     /// Something has been run since the last Sync.
     executed: bool,
     names: Names,
+    /// Statements that were let pass at this tick of the bench, by number.
+    passed_now: (u64, Vec<u64>),
     /// What the client may still use up.
     pub(super) restraint: Restraint,
 }
@@ -78,6 +80,8 @@ pub(super) struct Asked {
     pub(super) protocol: &'static str,
     /// The state of the transaction.
     pub(super) status: TransactionStatus,
+    /// It is to run now, and not only to be prepared.
+    pub(super) runs: bool,
 }
 
 impl Guard {
@@ -100,6 +104,7 @@ impl Guard {
             passed: false,
             may_change_lexing: false,
             executed: false,
+            passed_now: (0, Vec::new()),
             names: Names::default(),
             generation: bench.policy().generation,
             bench: bench.clone(),
@@ -140,6 +145,7 @@ impl Guard {
         let asked = Asked {
             protocol: "simple",
             status: TransactionStatus::Idle,
+            runs: true,
         };
         self.passed = false;
         self.query(text, asked)?;
@@ -163,7 +169,16 @@ impl Guard {
     /// Judges a Query.
     pub(super) fn query(&mut self, text: Text<'_>, asked: Asked) -> Ruling {
         if std::mem::take(&mut self.passed) && self.generation == self.bench.policy().generation {
-            return Ok(());
+            // It may have waited for longer than its window is open.
+            let asked = Asked {
+                runs: false,
+                ..asked
+            };
+            return if self.rejudges {
+                self.judge_text(text, asked).map(drop)
+            } else {
+                Ok(())
+            };
         }
         let classified = self.judge_text(text, asked)?;
         self.start()?;
@@ -184,20 +199,50 @@ impl Guard {
         }
         let classified = self.judge_text(text, asked)?;
         if let Some(Ok(classification)) = &classified {
-            self.names.parsed(name, classification.clone(), certain);
+            let audited = self.audits();
+            let sql = match text {
+                Text::Whole(text) if audited => Some(text),
+                Text::Whole(_) | Text::TooLong(_) => None,
+            };
+            self.names
+                .parsed(name, (classification.clone(), sql), certain);
         }
         self.note_sql_names(classified);
         Ok(())
     }
 
     /// Whether what a Bind runs has to be judged once more.
-    pub(super) fn rejudges(&self) -> bool {
+    fn rejudges(&self) -> bool {
         self.judged && self.rejudges
     }
 
-    /// Judges a Bind of a statement whose text is at hand.
-    pub(super) fn bind_text(&mut self, text: &[u8], asked: Asked) -> Ruling {
-        self.judge_text(Text::Whole(text), asked).map(drop)
+    /// Whether each statement is written down.
+    fn audits(&self) -> bool {
+        self.admission.role().audit.statements
+    }
+
+    /// Whether a Bind matters: what it runs has to be judged once more, or written down.
+    pub(super) fn watches_binds(&self) -> bool {
+        self.rejudges() || self.audits()
+    }
+
+    /// Judges a Bind of a statement whose text is at hand; `id` is the statement's number.
+    pub(super) fn bind_text(&mut self, text: &[u8], id: Option<u64>, asked: Asked) -> Ruling {
+        let tick = self.bench.ticks();
+        if self.passed_now.0 != tick {
+            self.passed_now.0 = tick;
+            self.passed_now.1.clear();
+        }
+        let audited = self.audits();
+        let id = id.filter(|_| !audited);
+        if id.is_some_and(|id| self.passed_now.1.contains(&id)) {
+            return Ok(());
+        }
+        self.judge_text(Text::Whole(text), asked)?;
+        self.passed_now
+            .1
+            .extend(id.filter(|_| self.passed_now.1.len() < MOST_PASSED));
+        Ok(())
     }
 
     /// Judges a Bind of a statement that only its name is known of.
@@ -208,8 +253,8 @@ impl Guard {
         });
         match known {
             Some(known) => {
-                for classification in known {
-                    self.judge(&Ok(classification), None, asked)?;
+                for (classification, sql) in known {
+                    self.judge(&Ok(classification), sql.as_deref(), asked)?;
                 }
                 Ok(())
             }
@@ -259,6 +304,7 @@ impl Guard {
             let asked = Asked {
                 protocol: "function",
                 status,
+                runs: true,
             };
             self.judge(&Ok(Arc::new(of_one(statement))), None, asked)?;
         }
@@ -304,7 +350,7 @@ impl Guard {
         text: Text<'_>,
         asked: Asked,
     ) -> Result<Option<Classified>, Box<ErrorResponse>> {
-        if !self.judged && !self.admission.role().audit.statements {
+        if !self.judged && !self.audits() {
             return Ok(None);
         }
         let limit = self.max_text();
@@ -330,7 +376,7 @@ impl Guard {
         {
             match self.names.of_sql(name) {
                 Some(known) => {
-                    for classification in known {
+                    for (classification, _) in known {
                         self.judge(&Ok(classification), None, asked)?;
                     }
                 }
@@ -347,8 +393,8 @@ impl Guard {
         self.may_change_lexing |= self.judged && classification.sets_computed();
         for statement in &classification.statements {
             if let Some(name) = &statement.prepares {
-                self.names
-                    .prepared(name, Arc::new(of_one(statement.clone())));
+                let what = Arc::new(of_one(statement.clone()));
+                self.names.prepared(name, (what, None));
             }
         }
     }
@@ -360,7 +406,7 @@ impl Guard {
             Verdict::Allow
         };
         match verdict {
-            Verdict::Allow if self.admission.role().audit.statements && sql.is_some() => self
+            Verdict::Allow if asked.runs && self.audits() && sql.is_some() => self
                 .record(EventKind::Statement, "allow", classified, None, sql, asked)
                 .map_err(|Unwritable| unwritable()),
             Verdict::Allow => Ok(()),
@@ -423,6 +469,7 @@ impl Guard {
         let asked = Asked {
             protocol: "startup",
             status: TransactionStatus::Idle,
+            runs: false,
         };
         self.judge(&Ok(Arc::new(of_one(statement))), None, asked)
     }
@@ -514,6 +561,9 @@ impl Guard {
         )
     }
 }
+
+/// More statements than a client runs in a tenth of a second are not worth looking through.
+const MOST_PASSED: usize = 16;
 
 fn of_one(statement: Statement) -> Classification {
     Classification {

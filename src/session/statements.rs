@@ -69,15 +69,19 @@ impl ClientStatements {
         self.names.as_ref()?.get(name)
     }
 
-    /// The text of a statement; of the unnamed one by the empty name.
-    pub(super) fn text(&self, name: &[u8]) -> Option<&[u8]> {
-        let parse_rest = match (name, &self.unnamed) {
-            ([], Unnamed::Shared(statement)) => statement.parse_rest(),
-            ([], Unnamed::Text(parse_rest, _)) => parse_rest,
+    /// The text of a statement, of the unnamed one by the empty name, and its number if it is a
+    /// shared one.
+    pub(super) fn text(&self, name: &[u8]) -> Option<(&[u8], Option<u64>)> {
+        let (parse_rest, id) = match (name, &self.unnamed) {
+            ([], Unnamed::Text(parse_rest, _)) => (parse_rest.as_slice(), None),
             ([], Unnamed::Lost | Unnamed::None) => return None,
-            (name, _) => self.named(name)?.parse_rest(),
+            ([], Unnamed::Shared(statement)) => (statement.parse_rest(), Some(statement.id())),
+            (name, _) => {
+                let statement = self.named(name)?;
+                (statement.parse_rest(), Some(statement.id()))
+            }
         };
-        parse_rest.split(|byte| *byte == 0).next()
+        Some((parse_rest.split(|byte| *byte == 0).next()?, id))
     }
 
     /// How much the client has us remember, in bytes.

@@ -2,6 +2,7 @@
 //! session mode, and of PREPARE in SQL.
 
 use std::collections::HashMap;
+use std::rc::Rc;
 use std::sync::Arc;
 
 use foldhash::fast::RandomState;
@@ -10,7 +11,10 @@ use crate::policy::classification::Classification;
 
 /// A name may stand for more than one statement: which of two Parses the server has skipped is
 /// not always known. Then all of them are judged.
-type Known = Vec<Arc<Classification>>;
+type Known = Vec<Meaning>;
+
+/// What a statement does, and its text where that is to be written down.
+type Meaning = (Arc<Classification>, Option<Rc<[u8]>>);
 
 /// The names of one client.
 #[derive(Debug, Default)]
@@ -23,7 +27,12 @@ pub(super) struct Names {
 
 impl Names {
     /// Notes a Parse; `certain`: the server will not skip it.
-    pub(super) fn parsed(&mut self, name: &[u8], what: Arc<Classification>, certain: bool) {
+    pub(super) fn parsed(
+        &mut self,
+        name: &[u8],
+        (what, sql): (Arc<Classification>, Option<&[u8]>),
+        certain: bool,
+    ) {
         if self.protocol.len() >= MOST_NAMES && !self.protocol.contains_key(name) {
             self.overflown = true;
             return;
@@ -33,7 +42,7 @@ impl Names {
         if certain && name.is_empty() {
             known.clear();
         }
-        self.overflown |= !add(known, what);
+        self.overflown |= !add(known, (what, sql.map(Into::into)));
     }
 
     /// Notes a Close.
@@ -42,7 +51,7 @@ impl Names {
     }
 
     /// Notes a PREPARE in SQL.
-    pub(super) fn prepared(&mut self, name: &str, what: Arc<Classification>) {
+    pub(super) fn prepared(&mut self, name: &str, what: Meaning) {
         if self.sql.len() >= MOST_NAMES && !self.sql.contains_key(name) {
             self.overflown = true;
             return;
@@ -62,8 +71,8 @@ impl Names {
     }
 }
 
-fn add(known: &mut Known, what: Arc<Classification>) -> bool {
-    if !known.iter().any(|old| Arc::ptr_eq(old, &what)) {
+fn add(known: &mut Known, what: Meaning) -> bool {
+    if !known.iter().any(|old| Arc::ptr_eq(&old.0, &what.0)) {
         known.push(what);
     }
     known.len() <= MOST_MEANINGS

@@ -107,6 +107,7 @@ fn without(kinds: &str) -> Role {
 const ASKED: Asked = Asked {
     protocol: "simple",
     status: TransactionStatus::Idle,
+    runs: true,
 };
 
 #[test]
@@ -161,6 +162,18 @@ fn a_statement_that_is_to_be_audited_does_not_run_without_a_record() {
     let mut fixture = guard(role);
     fixture.query("select 1").unwrap();
     assert_eq!(fixture.memory.records.lock().unwrap().len(), 1);
+    // Prepared is not run yet.
+    let prepared = Asked {
+        runs: false,
+        ..ASKED
+    };
+    let text = Text::Whole(b"select 1");
+    fixture.guard.parse(b"s", text, true, prepared).unwrap();
+    assert_eq!(fixture.memory.records.lock().unwrap().len(), 1);
+    for _ in 0..2 {
+        fixture.guard.bind_name(b"s", ASKED).unwrap();
+    }
+    assert_eq!(fixture.memory.records.lock().unwrap().len(), 3);
     *fixture.memory.broken.lock().unwrap() = true;
     let error = fixture.query("select 1").unwrap_err();
     assert_eq!(error.code, SqlState::IO_ERROR);

@@ -44,6 +44,7 @@ impl Upstream {
         let asked = Asked {
             protocol: "extended",
             status: at.server.replies.status(),
+            runs: head.tag() != Tag::Parse,
         };
         let whole = body.len() == head.body_len();
         let ruling = match head.tag() {
@@ -62,7 +63,7 @@ impl Upstream {
                 };
                 guard.parse(name, sql, certain, asked)
             }
-            Tag::Bind if guard.rejudges() => {
+            Tag::Bind if guard.watches_binds() => {
                 let mut reader = BodyReader::new(body);
                 let names = reader.cstr().and_then(|_portal| reader.cstr());
                 match names {
@@ -170,7 +171,7 @@ fn bind(
         return guard.bind_name(name, asked);
     }
     match statements.text(name) {
-        Some(text) => guard.bind_text(text, asked),
+        Some((text, id)) => guard.bind_text(text, id, asked),
         None => guard.bind_name(name, asked),
     }
 }
