@@ -126,7 +126,7 @@ async fn nobody_is_let_in_while_the_log_cannot_be_written() {
     let (fine, said) = verify(&file);
     assert!(fine, "{said}");
     // How much is missing is known.
-    let lost: u64 = records(&file, "audit_start")
+    let lost: u64 = records(&file, "log_start")
         .iter()
         .filter_map(|record| record["lost"].as_u64())
         .sum();

@@ -343,11 +343,14 @@ async fn a_statement_that_takes_too_long_is_cancelled() {
     let mut raw = house.login("bi").await;
     let pid = raw.value(PID).await;
     let sleep = "select pg_sleep(20)";
-    for steps in [
-        vec![q(sleep)],
-        vec![q("select 1; select pg_sleep(20); select 2")],
-        [&run(sleep)[..], &[Sync]].concat(),
-        [&run("select 1")[..], &run(sleep), &run("select 2"), &[Sync]].concat(),
+    for (steps, values) in [
+        (vec![q(sleep)], 0),
+        (vec![q("select 1; select pg_sleep(20); select 2")], 1),
+        ([&run(sleep)[..], &[Sync]].concat(), 0),
+        (
+            [&run("select 1")[..], &run(sleep), &run("select 2"), &[Sync]].concat(),
+            1,
+        ),
     ] {
         let began = Instant::now();
         let answers = say(&mut raw, &steps).await;
@@ -362,8 +365,7 @@ async fn a_statement_that_takes_too_long_is_cancelled() {
             failure.message,
             "canceling statement that takes too long for role \"bi\""
         );
-        // What the server has held back until then is not seen either.
-        assert!(answers.values().is_empty(), "{}", answers.shape());
+        assert_eq!(answers.values().len(), values, "{}", answers.shape());
         assert_eq!(answers.status(), Some('I'));
         goes_on(&mut raw, &pid).await;
     }
@@ -420,22 +422,36 @@ async fn a_cancel_request_hits_nothing_but_what_it_is_for() {
 
 #[tokio::test]
 async fn a_client_that_thinks_before_its_sync_is_heard() {
-    let house = house("time = \"300ms\"").await;
+    let house = house("time = \"300ms\", rows = 10").await;
     let mut raw = house.login("bi").await;
     let pid = raw.value(PID).await;
-    let mut out = Vec::new();
-    for step in run("select 1") {
-        step.encode(&mut out);
+    for with_flush in [true, false] {
+        let mut out = Vec::new();
+        for step in run("select 1") {
+            step.encode(&mut out);
+        }
+        let mut flush = BytesMut::new();
+        frontend::flush(&mut flush);
+        if with_flush {
+            out.extend_from_slice(&flush);
+        }
+        raw.send(&out).await;
+        tokio::time::sleep(Duration::from_millis(900)).await;
+        // What has ended has ended in time.
+        let answers = say(&mut raw, &[Sync]).await;
+        assert_eq!(answers.shape(), "1 2 D C(SELECT 1) Z(I)");
+        // The limits hold for what comes after it in the same pipeline.
+        for (sql, limit, value) in [
+            ("select pg_sleep(20)", "time", "300ms"),
+            (ENDLESS, "rows", "10"),
+        ] {
+            raw.send(&out).await;
+            tokio::time::sleep(Duration::from_millis(900)).await;
+            let answers = say(&mut raw, &[&run(sql)[..], &[Sync]].concat()).await;
+            is_of(&answers.failure(), limit, value);
+            goes_on(&mut raw, &pid).await;
+        }
     }
-    let mut flush = BytesMut::new();
-    frontend::flush(&mut flush);
-    out.extend_from_slice(&flush);
-    raw.send(&out).await;
-    while raw.expect_message().await.0 != b'C' {}
-    tokio::time::sleep(Duration::from_millis(900)).await;
-    let answers = say(&mut raw, &[Sync]).await;
-    assert_eq!(answers.shape(), "Z(I)");
-    goes_on(&mut raw, &pid).await;
 }
 
 #[tokio::test]

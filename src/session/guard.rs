@@ -515,11 +515,12 @@ impl Guard {
         self.bench.audit.record(&event)
     }
 
-    /// Notes that the statement that runs has reached a limit and is being cancelled.
-    pub(super) fn stop(&mut self, limit: restraint::Limit) {
-        if !self.restraint.is_stopping() && !self.restraint.has_told() {
+    /// Notes that the statement that runs has taken too long and is being cancelled.
+    pub(super) fn cancel(&mut self, limit: restraint::Limit) {
+        let restraint = &self.restraint;
+        if !restraint.is_late() && !restraint.is_stopping() && !restraint.has_told() {
             let error = self.over(limit);
-            self.restraint.stop(error);
+            self.restraint.cancel(error);
         }
     }
 
@@ -531,7 +532,8 @@ impl Guard {
         let limit = self.restraint.count(bytes);
         let exceeded = limit.is_some();
         if let Some(limit) = limit {
-            self.stop(limit);
+            let error = self.over(limit);
+            self.restraint.stop(error);
         }
         exceeded
     }

@@ -154,12 +154,9 @@ impl Exchange<'_> {
         // Back-pressure: nothing is read from the client while the server does not read.
         ready!(server.outbox.poll_flush(&mut server.stream, cx))
             .map_err(SessionError::ServerLost)?;
-        let guard = self.line.upstream.guard.as_ref();
-        // Until a cancelled statement has ended, and until the cancel request has arrived, that
-        // could hit the next one. A COPY is cancelled by the data that comes next.
-        let stopping = guard.is_some_and(|guard| guard.restraint.is_stopping());
+        // Until a cancel request has arrived it could hit the next statement.
         let cancelling = self.cancelling.as_ref().is_some_and(|is| is.get());
-        if self.leaving || cancelling || (stopping && !server.replies.is_copying_in()) {
+        if self.leaving || cancelling {
             return Poll::Pending;
         }
         // What is answered here must be read, and what is asked for be answered, before more is
@@ -393,7 +390,7 @@ impl Exchange<'_> {
         if server.replies.owed() == 0 {
             return;
         }
-        guard.stop(limit);
+        guard.cancel(limit);
         if server.replies.is_copying_in() && is_between_messages {
             // A server that waits for COPY data does not look at cancel requests.
             frontend::put_copy_fail(server.outbox.buffer(), "it takes too long");

@@ -26,7 +26,11 @@ pub(in crate::session) struct Restraint {
 enum Excess {
     #[default]
     None,
-    /// The server has been told to cancel it, and the client will be told this.
+    /// It takes too long: the server has been told to cancel it. If it does, the client will be
+    /// told this in its words' place; if it had ended by then, nothing has happened.
+    Late(Box<ErrorResponse>),
+    /// Its result is too big: the server has been told to cancel it, and whether it does or not,
+    /// the client gets no more of the result, and will be told this.
     Stopping(Box<ErrorResponse>),
     /// The client has been told, and gets nothing more of what it asked for up to the next
     /// ReadyForQuery.
@@ -169,6 +173,16 @@ impl Restraint {
         })
     }
 
+    /// Notes that the server is being told to stop what takes too long.
+    pub(in crate::session) fn cancel(&mut self, error: Box<ErrorResponse>) {
+        self.excess = Excess::Late(error);
+    }
+
+    /// Whether the server is being told to stop what takes too long.
+    pub(in crate::session) fn is_late(&self) -> bool {
+        matches!(self.excess, Excess::Late(_))
+    }
+
     /// Notes that the server is being told to stop.
     pub(in crate::session) fn stop(&mut self, error: Box<ErrorResponse>) {
         self.excess = Excess::Stopping(error);
@@ -193,6 +207,14 @@ impl Restraint {
         match std::mem::take(&mut self.excess) {
             Excess::None => Fate::Pass,
             _ if tag == Tag::ReadyForQuery => Fate::Pass,
+            Excess::Late(error) if tag == Tag::ErrorResponse => {
+                self.excess = Excess::Told;
+                Fate::Replace(error)
+            }
+            Excess::Late(error) => {
+                self.excess = Excess::Late(error);
+                Fate::Pass
+            }
             Excess::Stopping(error) if ends_statement || tag == Tag::PortalSuspended => {
                 self.excess = Excess::Told;
                 Fate::Replace(error)
