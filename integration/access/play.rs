@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use crate::row::{Row, Step};
-use crate::support::raw::{Failure, Raw, failure};
+use crate::support::raw::{Failure, Raw, failure, row};
 
 /// Longer than any of these answers takes.
 const PATIENCE: Duration = Duration::from_secs(20);

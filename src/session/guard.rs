@@ -4,29 +4,25 @@
 //! `upstream`'s business.
 
 mod names;
+mod prepared;
 mod refusal;
 mod restraint;
+mod ruling;
 
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Instant;
 
 use crate::policy::admission::Admission;
-use crate::policy::classification::{
-    Classification, Classified, Setting, Statement, Unclassifiable,
-};
-use crate::policy::condition::Circumstances;
-use crate::policy::judge::Judge;
+use crate::policy::classification::{Classification, Setting, Statement};
 use crate::policy::kind::Kind;
-use crate::policy::verdict::{Denial, Verdict};
-use crate::session::audit::{Event, EventKind, Unwritable, Who};
+use crate::session::audit::{Event, EventKind, Who};
 use crate::session::bench::Bench;
 use crate::session::guard::names::Names;
 use crate::session::guard::restraint::Restraint;
 use crate::session::roster::Client;
 use crate::wire::backend::TransactionStatus;
 use crate::wire::error_response::ErrorResponse;
-use crate::wire::sqlstate::SqlState;
 
 use refusal::{breach, limit_reached};
 pub(super) use restraint::Fate;
@@ -186,86 +182,9 @@ impl Guard {
         Ok(())
     }
 
-    /// Judges a Parse; `certain`: the server will not skip it.
-    pub(super) fn parse(
-        &mut self,
-        name: &[u8],
-        text: Text<'_>,
-        certain: bool,
-        asked: Asked,
-    ) -> Ruling {
-        if self.may_change_lexing && self.executed {
-            return Err(refusal::unreadable());
-        }
-        let classified = self.judge_text(text, asked)?;
-        if let Some(Ok(classification)) = &classified {
-            let audited = self.audits();
-            let sql = match text {
-                Text::Whole(text) if audited => Some(text),
-                Text::Whole(_) | Text::TooLong(_) => None,
-            };
-            self.names
-                .parsed(name, (classification.clone(), sql), certain);
-        }
-        self.note_sql_names(classified);
-        Ok(())
-    }
-
-    /// Whether what a Bind runs has to be judged once more.
-    fn rejudges(&self) -> bool {
-        self.judged && self.rejudges
-    }
-
     /// Whether each statement is written down.
     fn audits(&self) -> bool {
         self.admission.role().audit.statements
-    }
-
-    /// Whether a Bind matters: what it runs has to be judged once more, or written down.
-    pub(super) fn watches_binds(&self) -> bool {
-        self.rejudges() || self.audits()
-    }
-
-    /// Judges a Bind of a statement whose text is at hand; `id` is the statement's number.
-    pub(super) fn bind_text(&mut self, text: &[u8], id: Option<u64>, asked: Asked) -> Ruling {
-        let tick = self.bench.ticks();
-        if self.passed_now.0 != tick {
-            self.passed_now.0 = tick;
-            self.passed_now.1.clear();
-        }
-        let audited = self.audits();
-        let id = id.filter(|_| !audited);
-        if id.is_some_and(|id| self.passed_now.1.contains(&id)) {
-            return Ok(());
-        }
-        self.judge_text(Text::Whole(text), asked)?;
-        self.passed_now
-            .1
-            .extend(id.filter(|_| self.passed_now.1.len() < MOST_PASSED));
-        Ok(())
-    }
-
-    /// Judges a Bind of a statement that only its name is known of.
-    pub(super) fn bind_name(&mut self, name: &[u8], asked: Asked) -> Ruling {
-        let known = self.names.of_protocol(name).or_else(|| {
-            // Both kinds of PREPARE share their names.
-            self.names.of_sql(std::str::from_utf8(name).ok()?)
-        });
-        match known {
-            Some(known) => {
-                for (classification, sql) in known {
-                    self.judge(&Ok(classification), sql.as_deref(), asked)?;
-                }
-                Ok(())
-            }
-            None if self.inherited => Err(self.forgotten()),
-            None => Ok(()), // the server has no such statement either
-        }
-    }
-
-    /// Notes that a statement is closed.
-    pub(super) fn close(&mut self, name: &[u8]) {
-        self.names.closed(name);
     }
 
     /// Counts an Execute.
@@ -344,109 +263,6 @@ impl Guard {
         Some(error)
     }
 
-    /// Classifies a text and judges it.
-    fn judge_text(
-        &mut self,
-        text: Text<'_>,
-        asked: Asked,
-    ) -> Result<Option<Classified>, Box<ErrorResponse>> {
-        if !self.judged && !self.audits() {
-            return Ok(None);
-        }
-        let limit = self.max_text();
-        let (sql, classified) = match text {
-            Text::Whole(text) => (Some(text), self.bench.classify(text, limit)),
-            Text::TooLong(len) => (None, Err(Unclassifiable::TooLong { len, limit })),
-        };
-        self.judge(&classified, sql, asked)?;
-        if self.rejudges()
-            && let Ok(classification) = &classified
-        {
-            self.judge_executed(classification, asked)?;
-        }
-        Ok(Some(classified))
-    }
-
-    /// What EXECUTE runs was judged when it was prepared; the rules may be others now.
-    fn judge_executed(&mut self, classification: &Classification, asked: Asked) -> Ruling {
-        for name in classification
-            .statements
-            .iter()
-            .filter_map(|s| s.executes.as_deref())
-        {
-            match self.names.of_sql(name) {
-                Some(known) => {
-                    for (classification, _) in known {
-                        self.judge(&Ok(classification), None, asked)?;
-                    }
-                }
-                None => self.bind_name(name.as_bytes(), asked)?,
-            }
-        }
-        Ok(())
-    }
-
-    fn note_sql_names(&mut self, classified: Option<Classified>) {
-        let Some(Ok(classification)) = classified else {
-            return;
-        };
-        self.may_change_lexing |= self.judged && classification.sets_computed();
-        for statement in &classification.statements {
-            if let Some(name) = &statement.prepares {
-                let what = Arc::new(of_one(statement.clone()));
-                self.names.prepared(name, (what, None));
-            }
-        }
-    }
-
-    fn judge(&mut self, classified: &Classified, sql: Option<&[u8]>, asked: Asked) -> Ruling {
-        let verdict = if self.judged {
-            self.bench_judge().verdict(classified)
-        } else {
-            Verdict::Allow
-        };
-        match verdict {
-            Verdict::Allow if asked.runs && self.audits() && sql.is_some() => self
-                .record(EventKind::Statement, "allow", classified, None, sql, asked)
-                .map_err(|Unwritable| unwritable()),
-            Verdict::Allow => Ok(()),
-            Verdict::Observe(denial) => {
-                let (kind, verdict) = (EventKind::Violation, "would_deny");
-                let reference = self.note(&denial, true);
-                self.record(
-                    kind,
-                    verdict,
-                    classified,
-                    Some((&denial, reference)),
-                    sql,
-                    asked,
-                )
-                .map_err(|Unwritable| unwritable())
-            }
-            Verdict::Deny(denial) => {
-                let reference = self.note(&denial, false);
-                let about = Some((&*denial, reference));
-                // It is refused whether or not that can be written down.
-                let _ = self.record(EventKind::Violation, "deny", classified, about, sql, asked);
-                Err(Box::new(refusal::of(&denial, reference, sql)))
-            }
-        }
-    }
-
-    fn bench_judge(&self) -> Judge<'_> {
-        Judge {
-            role: self.admission.role(),
-            maintenance: self.admission.maintenance(),
-            observe: self.bench.policy().observe,
-            at: Circumstances {
-                now: self.bench.now(),
-                user: self.admission.identity().user().as_str(),
-                address: self.admission.origin().address,
-                database: self.admission.database().as_str(),
-            },
-        }
-    }
-
     /// Whether a start-up packet may ask for a parameter.
     pub(super) fn startup_setting(&mut self, setting: Setting) -> Ruling {
         if !self.judged {
@@ -472,47 +288,6 @@ impl Guard {
             runs: false,
         };
         self.judge(&Ok(Arc::new(of_one(statement))), None, asked)
-    }
-
-    /// Notes a refusal where people look for it; returns its number.
-    fn note(&self, denial: &Denial, observed: bool) -> u64 {
-        let reference = refusal::reference();
-        refusal::note(
-            &self.bench.denials,
-            &self.who,
-            denial,
-            (reference, observed),
-        );
-        reference
-    }
-
-    fn record(
-        &self,
-        kind: EventKind,
-        verdict: &'static str,
-        classified: &Classified,
-        denial: Option<(&Denial, u64)>,
-        sql: Option<&[u8]>,
-        asked: Asked,
-    ) -> Result<(), Unwritable> {
-        let server = self.client.server.borrow();
-        let mut event = Event {
-            protocol: asked.protocol,
-            sql,
-            classification: classified.as_deref().ok(),
-            denial: denial.map(|(denial, _)| denial),
-            verdict,
-            transaction: refusal::transaction(asked.status),
-            server_pid: server.as_ref().map_or(0, |server| server.pid),
-            sqlstate: denial
-                .filter(|_| verdict == "deny")
-                .map(|(denial, _)| denial.code),
-            ..Event::new(kind, &self.who, self.generation)
-        };
-        if let Some((_, reference)) = denial {
-            event.reference = reference;
-        }
-        self.bench.audit.record(&event)
     }
 
     /// Notes that the statement that runs has taken too long and is being cancelled.
@@ -552,33 +327,12 @@ impl Guard {
         let _ = self.bench.audit.record(&event);
         Box::new(error)
     }
-
-    fn forgotten(&self) -> Box<ErrorResponse> {
-        Box::new(
-            ErrorResponse::error(
-                SqlState::FEATURE_NOT_SUPPORTED,
-                "the rules have changed since this statement was prepared, and it cannot be judged any more",
-            )
-            .with_hint("Prepare it again."),
-        )
-    }
 }
-
-/// More statements than a client runs in a tenth of a second are not worth looking through.
-const MOST_PASSED: usize = 16;
 
 fn of_one(statement: Statement) -> Classification {
     Classification {
         statements: Box::new([statement]),
     }
-}
-
-fn unwritable() -> Box<ErrorResponse> {
-    Box::new(
-        ErrorResponse::error(SqlState::IO_ERROR, "the audit log cannot be written").with_detail(
-            "Statements are refused until it can be, as access.audit.on_failure says.",
-        ),
-    )
 }
 
 #[cfg(test)]

@@ -10,8 +10,9 @@ use crate::policy::grant::{Grant, Origin};
 use crate::policy::kind::Kinds;
 use crate::policy::role::{ReadOnly, Role, RoleName};
 use crate::policy::rule::Rule;
-use crate::session::audit::Auditor;
+use crate::session::audit::{Auditor, Unwritable};
 use crate::wire::backend::Tag;
+use crate::wire::sqlstate::SqlState;
 
 /// Remembers what it was to write, and fails when it is told to.
 #[derive(Debug, Default)]
