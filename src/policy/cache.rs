@@ -27,15 +27,20 @@ pub struct Cache {
     /// Digests of texts that were met once, each in the place that it falls on. Who sends ever
     /// new texts would else fill the room with what nobody asks for again.
     newcomers: Box<[u64]>,
+    /// The digest has a key of this process: who sends texts cannot make them collide. Should
+    /// two do, the text is compared, and one of them is not kept.
     hasher: RandomState,
 }
 
 #[derive(Debug, Default)]
 struct Generation {
-    // The hash has a key of this process: who sends texts cannot make them collide.
-    texts: HashMap<Box<[u8]>, Classified, RandomState>,
+    /// By the digests of the texts.
+    texts: HashMap<u64, Entry, foldhash::fast::RandomState>,
     bytes: usize,
 }
+
+/// A text and what is known of it.
+type Entry = (Box<[u8]>, Classified);
 
 /// A longer text is not kept: what it costs to parse is little beside what it costs to run.
 const KEPT_LEN: usize = 64 * 1024;
@@ -44,7 +49,7 @@ const KEPT_LEN: usize = 64 * 1024;
 const NEWCOMERS: usize = 4096;
 
 /// What a table needs for an entry besides what the entry points to.
-const ENTRY: usize = 2 * size_of::<(Box<[u8]>, Classified)>() + size_of::<Classification>();
+const ENTRY: usize = 2 * size_of::<(u64, Entry)>() + size_of::<Classification>();
 
 impl Cache {
     /// An empty cache of at most about so many bytes.
@@ -67,10 +72,16 @@ impl Cache {
             let len = text.len();
             return Err(Unclassifiable::TooLong { len, limit });
         }
-        if let Some(classified) = self.young.texts.get(text) {
+        let digest = self.hasher.hash_one(text);
+        if let Some((known, classified)) = self.young.texts.get(&digest)
+            && **known == *text
+        {
             return classified.clone();
         }
-        let found = self.old.texts.remove_entry(text);
+        let found = match self.old.texts.get(&digest) {
+            Some((known, _)) if **known == *text => self.old.texts.remove(&digest),
+            Some(_) | None => None,
+        };
         let (text, classified) = match found {
             Some((text, classified)) => {
                 let size = size_of_entry(&text, &classified);
@@ -79,20 +90,19 @@ impl Cache {
             }
             None => {
                 let classified = sql::classify(text).map(Arc::new);
-                if text.len() > KEPT_LEN || self.is_newcomer(text) {
+                if text.len() > KEPT_LEN || self.is_newcomer(digest) {
                     return classified;
                 }
                 (text.into(), classified)
             }
         };
-        self.keep(text, classified.clone());
+        self.keep(digest, text, classified.clone());
         classified
     }
 
     /// Whether a text is met for the first time; it is not the next time, unless many others
     /// have come between.
-    fn is_newcomer(&mut self, text: &[u8]) -> bool {
-        let digest = self.hasher.hash_one(text);
+    fn is_newcomer(&mut self, digest: u64) -> bool {
         let place = usize::try_from(digest % NEWCOMERS as u64).unwrap_or_default();
         self.newcomers
             .get_mut(place)
@@ -104,7 +114,7 @@ impl Cache {
         self.young.bytes.saturating_add(self.old.bytes)
     }
 
-    fn keep(&mut self, text: Box<[u8]>, classified: Classified) {
+    fn keep(&mut self, digest: u64, text: Box<[u8]>, classified: Classified) {
         let size = size_of_entry(&text, &classified);
         if size > self.room {
             return;
@@ -113,7 +123,10 @@ impl Cache {
             self.old = std::mem::take(&mut self.young);
         }
         self.young.bytes = self.young.bytes.saturating_add(size);
-        self.young.texts.insert(text, classified);
+        if let Some((text, classified)) = self.young.texts.insert(digest, (text, classified)) {
+            let size = size_of_entry(&text, &classified);
+            self.young.bytes = self.young.bytes.saturating_sub(size);
+        }
     }
 }
 
@@ -216,7 +229,7 @@ mod tests {
             assert!(cache.bytes() <= room, "{}", cache.bytes());
             assert!(is_same(&wanted, &cache.classify(b"select 'wanted'", LIMIT)));
         }
-        let counted = cache.young.texts.iter().chain(&cache.old.texts);
+        let counted = cache.young.texts.values().chain(cache.old.texts.values());
         let counted: usize = counted.map(|(text, c)| size_of_entry(text, c)).sum();
         assert_eq!(cache.bytes(), counted);
         let known: Vec<_> = cache

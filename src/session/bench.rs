@@ -85,4 +85,4 @@ impl Bench {
 }
 
 /// Texts that a worker remembers, in bytes.
-const CACHE_BYTES: usize = 16 * 1024 * 1024;
+const CACHE_BYTES: usize = 4 * 1024 * 1024;

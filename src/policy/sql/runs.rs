@@ -7,6 +7,9 @@
 
 /// Whether a text holds runs that would be read again too often.
 pub(super) fn are_costly(text: &[u8]) -> bool {
+    if text.len() <= HARMLESS {
+        return false;
+    }
     let runs = text.split(|byte| !OPERATOR.contains(byte));
     let reread = runs.map(|run| {
         let again = run.windows(2).filter(|pair| is_given_back(pair)).count();
@@ -23,6 +26,9 @@ fn is_given_back(pair: &[u8]) -> bool {
 
 /// Every character that an operator may hold.
 const OPERATOR: &[u8] = b"~!@#^&|`?+-*/%<>=";
+
+/// So short a text is not costly, whatever is in it.
+const HARMLESS: usize = 2048;
 
 /// Characters that any text may have read again: some hundredths of a second.
 const FREE: usize = 4 << 20;
