@@ -110,8 +110,8 @@ impl Keyring {
         }
     }
 
-    /// The keys after one more try to fetch them. As tries have [`LEAST_PAUSE`] between them,
-    /// that may take as long, and [`FETCH_LIMIT`] besides. Cancel safe.
+    /// The keys after one more try to fetch them. As tries have ten seconds between them,
+    /// that may take as long, and the time of a fetch besides. Cancel safe.
     pub async fn refreshed(&self) -> Arc<Keys> {
         if let Some(live) = self.live.get() {
             let mut fetched = live.fetched.clone();
