@@ -236,7 +236,7 @@ impl Guard {
         let left = self.judged
             && match name {
                 "default_transaction_read_only" => {
-                    value == "off" && self.admission.role().is_read_only(self.bench.now())
+                    value == "off" && self.admission.is_read_only(self.bench.now())
                 }
                 "standard_conforming_strings" => value == "off",
                 "client_encoding" => !crate::policy::guarded::is_safe_encoding(value),

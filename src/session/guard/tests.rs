@@ -284,6 +284,31 @@ fn a_session_that_leaves_read_only_mode_is_a_breach() {
 }
 
 #[test]
+fn under_maintenance_leaving_read_only_mode_is_a_breach_too() {
+    use crate::policy::window::Window;
+
+    let (mut policy, before) = admitted(free());
+    policy
+        .maintenance
+        .push(Window::parse("Mon-Sun UTC").unwrap());
+    let identity = before.identity().clone();
+    let database = before.database().clone();
+    let now = SystemTime::now();
+    let admission = policy.admit(identity, Origin::default(), database, now);
+    let memory = Arc::new(Memory::default());
+    let (denials, usages) = (Arc::default(), Arc::default());
+    let bench = Rc::new(Bench::new(Arc::new(policy), memory, denials, usages));
+    let client = Client::new(1, (String::new(), String::new()));
+    client.admission.replace(Some(admission.unwrap()));
+    let guard = Guard::new(&bench, &client).expect("a guard");
+    assert!(
+        guard
+            .watch("default_transaction_read_only", "off")
+            .is_some()
+    );
+}
+
+#[test]
 fn a_function_call_is_refused_where_there_are_rules() {
     let mut fixture = guard(without("ddl"));
     let error = fixture
