@@ -1,0 +1,1 @@
+//! The console's commands, as admin, as stats user and as stranger.

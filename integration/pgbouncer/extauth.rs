@@ -1,0 +1,1 @@
+//! LDAP, PAM and auth_query.

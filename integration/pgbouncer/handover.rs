@@ -1,0 +1,1 @@
+//! Restarts that clients do not notice.

@@ -1,0 +1,1 @@
+//! The file, its conversion, and what SHOW CONFIG says of it.

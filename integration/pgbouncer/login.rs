@@ -1,0 +1,1 @@
+//! HBA, maps and what the start-up packet may hold.

@@ -1,0 +1,1 @@
+//! Which server a client gets, and when it is closed.

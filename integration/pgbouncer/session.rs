@@ -1,0 +1,1 @@
+//! What a client sees: timeouts, notices, statements, replication.
