@@ -25,7 +25,7 @@ use crate::session::error::SessionError;
 use crate::session::relay::{End, Line, MAX_UNREAD, Tally, exchange};
 use crate::session::roster::{Client, ClientState, Signal};
 use crate::session::upstream::Scan;
-use crate::session::usage::Connected;
+use crate::session::usage::{Connected, UserPlace};
 use crate::wire::backend::{self, TransactionStatus};
 use crate::wire::error_response::ErrorResponse;
 use crate::wire::frontend::{Frontend, Tag};
@@ -50,8 +50,8 @@ pub struct Session {
     pub(super) replication: Option<String>,
     /// Whether the pool is one of servers that only read, where that changes with time.
     pub(super) reads_only: Option<bool>,
-    /// Held, not read: its place among the clients, and among its role's.
-    pub(super) _places: (ClientPlace, Option<Connected>),
+    /// Held, not read: its place among the clients, its user's, and its role's.
+    pub(super) _places: (ClientPlace, UserPlace, Option<Connected>),
 }
 
 /// Why a session ended well.
