@@ -34,8 +34,10 @@ impl Addresses {
 
     /// An address and a mask of the same family.
     pub(super) fn with_mask(address: &str, mask: &str) -> Result<Self, String> {
-        let network = IpNet::with_netmask(parse_address(address)?, parse_address(mask)?);
-        checked(network.map_err(|_| format!("\"{mask}\" is no mask for {address}"))?)
+        let (base, bits) = (parse_address(address)?, parse_address(mask)?);
+        let same_family = base.is_ipv4() == bits.is_ipv4(); // IpNet does not ask
+        let network = IpNet::with_netmask(base, bits).ok().filter(|_| same_family);
+        checked(network.ok_or_else(|| format!("\"{mask}\" is no mask for {address}"))?)
     }
 }
 

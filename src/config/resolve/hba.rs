@@ -9,17 +9,20 @@ use crate::auth::hba::Hba;
 use crate::auth::ident::Idents;
 use crate::auth::method::Method;
 
-/// The rules, read whether or not they are used: a broken file should not wait for the day on
-/// which the method is changed. `None`: there is no file.
+/// The rules, for the method `hba`: as in PgBouncer neither file is looked at without.
 pub(super) fn hba(auth: &Table<'_>, method: Method) -> Option<Hba> {
     let path = auth.maybe("hba", &FilePath);
-    let idents = idents(auth);
+    let ident = auth.maybe("ident", &FilePath);
+    if method != Method::Hba {
+        return None;
+    }
     let Some(path) = path else {
-        if method == Method::Hba && !auth.has("hba") {
+        if !auth.has("hba") {
             auth.complain("hba", "missing: the method hba needs a file of rules");
         }
         return None;
     };
+    let idents = idents(auth, ident.as_deref());
     let text = read(&path)
         .map_err(|error| auth.complain("hba", error))
         .ok()?;
@@ -34,11 +37,11 @@ pub(super) fn hba(auth: &Table<'_>, method: Method) -> Option<Hba> {
     .ok()
 }
 
-fn idents(auth: &Table<'_>) -> Option<Idents> {
-    let Some(path) = auth.maybe("ident", &FilePath) else {
+fn idents(auth: &Table<'_>, path: Option<&Path>) -> Option<Idents> {
+    let Some(path) = path else {
         return Some(Idents::default());
     };
-    let text = read(&path)
+    let text = read(path)
         .map_err(|error| auth.complain("ident", error))
         .ok()?;
     let idents = Idents::parse(&text).map_err(|problems| {
