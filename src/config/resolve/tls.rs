@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256};
 use super::super::forms::{FilePath, OneOf};
 use super::super::values::Table;
 use crate::pool::settings::ServerTls;
-use crate::wire::tls::{ClientSide, ServerSide, TlsError, TlsFiles, TlsMode};
+use crate::wire::tls::{ClientSide, ServerSide, TlsError, TlsFiles, TlsMode, TlsOptions};
 
 /// TLS towards clients, and whether a client's certificate could ever be checked.
 pub(super) struct TowardsClients {
@@ -28,6 +28,7 @@ pub(super) fn towards_clients(table: &Table<'_>) -> TowardsClients {
         certificate: table.maybe("certificate", &FilePath),
         key: table.maybe("key", &FilePath),
         ca: table.maybe("client_ca", &FilePath),
+        options: TlsOptions::default(),
     };
     let has_no_client_ca = files.mode == TlsMode::Disable || !table.has("client_ca");
     let side = ClientSide::load(&files).unwrap_or_else(|error| {
@@ -77,6 +78,7 @@ impl TowardsServers {
             certificate: path("certificate", &default.certificate),
             key: path("key", &default.key),
             ca: path("ca", &default.ca),
+            options: default.options.clone(),
         }
     }
 
@@ -122,6 +124,7 @@ fn fingerprint(files: &TlsFiles) -> Vec<u8> {
     }
     let mut digest = Sha256::new();
     digest.update(files.mode.as_str());
+    digest.update(files.options.text());
     for file in [&files.certificate, &files.key, &files.ca] {
         let content = file.as_deref().map(read_wiped).unwrap_or_default();
         digest.update([u8::from(file.is_some())]);
