@@ -1,5 +1,8 @@
 //! From a claim to a session: authentication, admission, and the welcome.
 
+mod external;
+mod ldap;
+mod pam;
 mod token;
 
 use std::future::poll_fn;
