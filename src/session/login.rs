@@ -21,6 +21,7 @@ use crate::auth::{jwt, md5, password};
 use crate::policy::grant::Origin;
 use crate::session::context::Context;
 use crate::session::error::SessionError;
+use crate::session::lookup::{self, Found};
 use crate::session::roster::Client;
 use crate::session::settings::SessionSettings;
 use crate::session::startup::Greeted;
@@ -93,7 +94,18 @@ impl Greeted {
         if let Some(name) = self.parameters.value("application_name") {
             client.application_name.replace(name.to_owned());
         }
-        let secret = settings.users.get(user.as_str()).cloned();
+        let mut secret = settings.users.get(user.as_str()).cloned();
+        let mut found = false;
+        if secret.is_none() && lookup::is_for(settings.method) {
+            match lookup::look_up(cx, settings, &database, &user).await {
+                Ok(Found::Nobody) => {}
+                Ok(Found::User(theirs)) => (secret, found) = (theirs, true),
+                Err(error) => {
+                    *refused = Some(self.stream);
+                    return Err(error);
+                }
+            }
+        }
         let certificate = self.certificate();
         if let Some(names) = &certificate
             && settings.policy.is_certificate_enough(
@@ -120,8 +132,12 @@ impl Greeted {
             cx,
             settings,
             user: &user,
+            found,
+            vouched: None,
         };
-        match conversation.run(secret.as_ref()).await {
+        let outcome = conversation.run(secret.as_ref()).await;
+        let secret = conversation.vouched.take().or(secret);
+        match outcome {
             Ok((identity, keys)) => Ok(Proved {
                 identity: match certificate {
                     Some(names) => identity.with_certificate(names),
@@ -163,6 +179,10 @@ struct Conversation<'a> {
     cx: &'a Context,
     settings: &'a SessionSettings,
     user: &'a UserName,
+    /// A server knows the user, though no file does.
+    found: bool,
+    /// The password, if somebody else has judged it.
+    vouched: Option<Arc<Secret>>,
 }
 
 impl Conversation<'_> {
@@ -175,15 +195,13 @@ impl Conversation<'_> {
         }
         let oauth = self.settings.oauth.as_deref();
         match (self.settings.method, secret.map(AsRef::as_ref)) {
-            (
-                Method::Any
-                | Method::Hba
-                | Method::Ldap
-                | Method::Pam
-                | Method::Peer
-                | Method::Reject,
-                _,
-            ) => Err(self.failed("authentication failed")),
+            (method @ (Method::Ldap | Method::Pam), _) => {
+                let options = self.settings.ldap_options.clone();
+                Ok((self.external(method, options.as_ref()).await?, None))
+            }
+            (Method::Any | Method::Hba | Method::Peer | Method::Reject, _) => {
+                Err(self.failed("authentication failed"))
+            }
             (Method::Cert, _) => Ok((self.certificate()?, None)),
             (Method::OAuth, _) => match oauth {
                 Some(oauth) => Ok((self.oauth(oauth).await?, None)),
@@ -207,7 +225,8 @@ impl Conversation<'_> {
     }
 
     fn trust(&self, secret: Option<&Arc<Secret>>) -> Result<Identity> {
-        if secret.is_none() && self.settings.users.users().next().is_some() {
+        let is_known = secret.is_some() || self.found;
+        if !is_known && self.settings.users.users().next().is_some() {
             return Err(self.failed("trust authentication failed"));
         }
         Ok(Identity::trusted(self.user.clone()))

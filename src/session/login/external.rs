@@ -21,16 +21,15 @@ use crate::session::error::SessionError;
 use crate::wire::error_response::ErrorResponse;
 use crate::wire::sqlstate::SqlState;
 
-/// What an accepted password gives: who the client is, and the password, with which servers can
-/// be opened in its name.
-pub(super) type Vouched = (Identity, Arc<Secret>);
-
 /// Why nobody could say whether a password is right.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum ExternalError {
     /// As many questions as there may be are waiting for an answer.
     #[error("{0} logins are waiting for an answer already, as many as there may be at once")]
     Full(usize),
+    /// Nobody has said whom to ask.
+    #[error("no LDAP options are set")]
+    NoDirectory,
     /// There is no thread to be had.
     #[error("cannot start a thread: {0}")]
     Thread(#[source] io::Error),
@@ -49,29 +48,51 @@ pub(super) enum ExternalError {
 }
 
 impl Conversation<'_> {
-    /// Asks for the password and a directory whether it is right. Not cancel safe.
-    pub(super) async fn ldap(&mut self, options: &Arc<LdapOptions>) -> Result<Vouched> {
+    /// Asks for the password, and a directory or PAM whether it is right. An accepted password
+    /// is kept: servers can be opened with it in the client's name. `options`: the directory's.
+    /// Not cancel safe.
+    pub(super) async fn external(
+        &mut self,
+        method: Method,
+        options: Option<&Arc<LdapOptions>>,
+    ) -> Result<Identity> {
         let password = self.password_to_be_judged().await?;
-        let (options, user) = (options.clone(), self.user.to_string());
-        let judge = {
-            let password = password.clone();
-            move || ldap::verify(&options, &user, &password)
+        let verdict = match (method, options) {
+            (Method::Ldap, Some(options)) => {
+                let (options, user) = (options.clone(), self.user.to_string());
+                let password = password.clone();
+                let judge = move || ldap::verify(&options, &user, &password);
+                DIRECTORY.ask(judge).await
+            }
+            (Method::Ldap, None) => Err(ExternalError::NoDirectory),
+            (_, _) => {
+                let peer = self.greeted.stream.socket().peer_addr();
+                let question = pam::Question {
+                    user: self.user.to_string(),
+                    host: peer.map(|address| address.ip().to_string()),
+                    password: password.clone(),
+                };
+                PAM.ask(move || pam::verify(question)).await
+            }
         };
-        let verdict = DIRECTORY.ask(judge).await;
-        self.vouched(Method::Ldap, password, verdict)
-    }
-
-    /// Asks for the password and PAM whether it is right. Not cancel safe.
-    pub(super) async fn pam(&mut self) -> Result<Vouched> {
-        let password = self.password_to_be_judged().await?;
-        let peer = self.greeted.stream.socket().peer_addr();
-        let question = pam::Question {
-            user: self.user.to_string(),
-            host: peer.map(|address| address.ip().to_string()),
-            password: password.clone(),
+        match verdict {
+            Ok(true) => {
+                let proof = PasswordProof::vouched_for();
+                self.vouched = Some(Arc::new(Secret::Plain(PlainPassword::new(&*password))));
+                return Ok(Identity::by_password(self.user.clone(), method, proof));
+            }
+            Ok(false) => {}
+            Err(error @ (ExternalError::Full(_) | ExternalError::NoDirectory)) => {
+                error!(%method, user = %self.user, %error, "login refused");
+            }
+            Err(error) => warn!(%method, user = %self.user, %error, "password not judged"),
+        }
+        let name = if method == Method::Ldap {
+            "LDAP"
+        } else {
+            "PAM"
         };
-        let verdict = PAM.ask(move || pam::verify(question)).await;
-        self.vouched(Method::Pam, password, verdict)
+        Err(self.failed(&format!("{name} authentication failed")))
     }
 
     /// A directory takes an empty password for a visit without a name, and says yes: RFC 4513
@@ -88,33 +109,6 @@ impl Conversation<'_> {
             Ok(text) if !text.contains('\0') => Ok(Zeroizing::new(text.to_owned())),
             Ok(_) | Err(_) => Err(self.wrong_password()),
         }
-    }
-
-    fn vouched(
-        &self,
-        method: Method,
-        password: Zeroizing<String>,
-        verdict: std::result::Result<bool, ExternalError>,
-    ) -> Result<Vouched> {
-        match verdict {
-            Ok(true) => {
-                let proof = PasswordProof::vouched_for();
-                let identity = Identity::by_password(self.user.clone(), method, proof);
-                let secret = Secret::Plain(PlainPassword::new(&*password));
-                return Ok((identity, Arc::new(secret)));
-            }
-            Ok(false) => {}
-            Err(error @ ExternalError::Full(_)) => {
-                error!(%method, user = %self.user, %error, "login refused");
-            }
-            Err(error) => warn!(%method, user = %self.user, %error, "password not judged"),
-        }
-        let name = if method == Method::Ldap {
-            "LDAP"
-        } else {
-            "PAM"
-        };
-        Err(self.failed(&format!("{name} authentication failed")))
     }
 }
 
