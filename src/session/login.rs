@@ -95,16 +95,16 @@ impl Greeted {
             client.application_name.replace(name.to_owned());
         }
         let mut secret = settings.users.get(user.as_str()).cloned();
-        let mut found = false;
+        let mut found = Found::NotAsked;
         if secret.is_none() && lookup::is_for(settings.method) {
-            match lookup::look_up(cx, settings, &database, &user).await {
-                Ok(Found::Nobody) => {}
-                Ok(Found::User(theirs)) => (secret, found) = (theirs, true),
+            found = match lookup::look_up(cx, settings, &database, &user).await {
+                Ok(found) => found,
                 Err(error) => {
                     *refused = Some(self.stream);
                     return Err(error);
                 }
-            }
+            };
+            secret = found.secret();
         }
         let certificate = self.certificate();
         if let Some(names) = &certificate
@@ -179,8 +179,8 @@ struct Conversation<'a> {
     cx: &'a Context,
     settings: &'a SessionSettings,
     user: &'a UserName,
-    /// A server knows the user, though no file does.
-    found: bool,
+    /// What a server knows of a user whom no file lists.
+    found: Found,
     /// The password, if somebody else has judged it.
     vouched: Option<Arc<Secret>>,
 }
@@ -217,7 +217,12 @@ impl Conversation<'_> {
                 self.scram(secret).await
             }
             // An unknown user is asked what most known ones are.
-            (Method::Md5, None) if self.settings.users.has_verifiers() => self.scram(None).await,
+            (Method::Md5, None)
+                if self.settings.users.has_verifiers()
+                    || (self.found.is_asked() && self.cx.finds_verifiers.get()) =>
+            {
+                self.scram(None).await
+            }
             (Method::Md5, Some(Secret::Md5(_) | Secret::Plain(_)) | None) => {
                 Ok((self.md5(secret).await?, None))
             }
@@ -225,7 +230,7 @@ impl Conversation<'_> {
     }
 
     fn trust(&self, secret: Option<&Arc<Secret>>) -> Result<Identity> {
-        let is_known = secret.is_some() || self.found;
+        let is_known = secret.is_some() || matches!(self.found, Found::User(_));
         if !is_known && self.settings.users.users().next().is_some() {
             return Err(self.failed("trust authentication failed"));
         }

@@ -26,11 +26,28 @@ use crate::wire::sqlstate::SqlState;
 /// What a lookup finds.
 #[derive(Debug)]
 pub(super) enum Found {
-    /// No such user, or nobody to ask. The client then meets the conversation of any unknown
-    /// user, so that it does not learn which names there are: PgBouncer says `no such user`.
+    /// Nobody is asked about users of this database.
+    NotAsked,
+    /// No such user. The client then meets the conversation of any unknown user, so that it
+    /// does not learn which names there are: PgBouncer says `no such user`.
     Nobody,
     /// The user, with its secret. `None`: it has none, and no password will do.
     User(Option<Arc<Secret>>),
+}
+
+impl Found {
+    /// The user's secret.
+    pub(super) fn secret(&self) -> Option<Arc<Secret>> {
+        match self {
+            Self::User(secret) => secret.clone(),
+            Self::NotAsked | Self::Nobody => None,
+        }
+    }
+
+    /// Whether a server was asked.
+    pub(super) fn is_asked(&self) -> bool {
+        !matches!(self, Self::NotAsked)
+    }
 }
 
 /// Whether a login by this method needs what a lookup finds: a secret to check what the client
@@ -65,7 +82,7 @@ pub(super) async fn look_up(
     let is_database = own.is_some();
     let lookup = own.unwrap_or_default().or(&settings.lookup);
     let Some(asker) = &lookup.user else {
-        return Ok(Found::Nobody);
+        return Ok(Found::NotAsked);
     };
     // Of a database that does not exist nobody is a user.
     if lookup.database.is_none() && !is_database {
@@ -83,6 +100,10 @@ pub(super) async fn look_up(
         Some(row) => secret_of(row, user),
         None => Ok(Found::Nobody),
     });
+    if let Ok(Found::User(Some(secret))) = &answer {
+        let is_verifier = matches!(**secret, Secret::Scram(_));
+        cx.finds_verifiers.set(is_verifier);
+    }
     answer.map_err(|why| {
         error!(%user, lookup.user = %asker, lookup.database = %place, error = %why, "cannot look up a user");
         SessionError::Refused(ErrorResponse::fatal(
