@@ -9,6 +9,7 @@ pub mod hba;
 pub mod ident;
 pub mod identity;
 pub mod jwt;
+pub mod ldap;
 pub mod md5;
 pub mod method;
 pub mod names;

@@ -14,16 +14,17 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use crate::auth::ident::IdentMap;
+use crate::auth::ldap::LdapOptions;
 use crate::auth::method::Method;
 
 pub use parse::HbaProblem;
 
 /// The rules of a file, in their order.
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
+#[derive(Clone, Debug, Default)]
 pub struct Hba(Vec<Rule>);
 
 /// One rule: whom it is about, and what these have to do.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug)]
 pub struct Rule {
     /// The line of the file, counted from 1.
     pub line: usize,
@@ -35,8 +36,8 @@ pub struct Rule {
     pub method: Method,
     /// For `cert` and `peer`: which names of theirs may be which user.
     pub map: Option<Arc<IdentMap>>,
-    /// For `ldap`: the options as they are written.
-    pub ldap: Option<Arc<str>>,
+    /// For `ldap`: whom to ask, and how.
+    pub ldap: Option<Arc<LdapOptions>>,
 }
 
 /// How a rule's clients are connected.

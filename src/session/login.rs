@@ -2,7 +2,9 @@
 
 mod demand;
 mod external;
+mod ldap;
 mod owner;
+mod pam;
 mod token;
 
 use std::future::poll_fn;
@@ -23,6 +25,7 @@ use crate::policy::grant::Origin;
 use crate::session::context::Context;
 use crate::session::error::SessionError;
 use crate::session::login::demand::Demand;
+use crate::session::lookup::{self, Found};
 use crate::session::roster::Client;
 use crate::session::settings::SessionSettings;
 use crate::session::startup::Greeted;
@@ -98,7 +101,19 @@ impl Greeted {
         };
         let (user, database) = (demand.user.clone(), DatabaseName::new(self.database()));
         client.user.replace(user.to_string());
-        let secret = settings.users.get(user.as_str()).cloned();
+        let mut secret = settings.users.get(user.as_str()).cloned();
+        let mut found = Found::NotAsked;
+        if secret.is_none() && lookup::is_for(demand.method) {
+            let looked = lookup::look_up(cx, settings, &database, &user);
+            found = match self.until.hold(looked).await {
+                Ok(found) => found,
+                Err(error) => {
+                    *refused = Some(self.stream);
+                    return Err(error);
+                }
+            };
+            secret = found.secret();
+        }
         let certificate = self.certificate();
         if let Some(names) = &certificate
             && settings.policy.is_certificate_enough(
@@ -126,8 +141,12 @@ impl Greeted {
             cx,
             settings,
             user: &user,
+            found,
+            vouched: None,
         };
-        match until.hold(conversation.run(&demand, secret.as_ref())).await {
+        let outcome = until.hold(conversation.run(&demand, secret.as_ref())).await;
+        let secret = conversation.vouched.take().or(secret);
+        match outcome {
             Ok((identity, keys)) => Ok(Proved {
                 identity: match certificate {
                     Some(names) => identity.with_certificate(names),
@@ -180,6 +199,10 @@ struct Conversation<'a> {
     cx: &'a Context,
     settings: &'a SessionSettings,
     user: &'a UserName,
+    /// What a server knows of a user whom no file lists.
+    found: Found,
+    /// The password, if somebody else has judged it.
+    vouched: Option<Arc<Secret>>,
 }
 
 impl Conversation<'_> {
@@ -195,8 +218,11 @@ impl Conversation<'_> {
             // Both have been dealt with.
             (Method::Hba | Method::Reject, _) => Err(self.failed("authentication failed")),
             (method @ (Method::Ldap | Method::Pam), _) => {
-                let options = demand.rule.and_then(|rule| rule.ldap.as_deref());
-                Ok((self.external(method, options).await?, None))
+                let options = match demand.rule {
+                    Some(rule) => rule.ldap.clone(),
+                    None => self.settings.ldap_options.clone(),
+                };
+                Ok((self.external(method, options.as_ref()).await?, None))
             }
             (Method::Peer, _) => Ok((self.peer(map).await?, None)),
             (Method::Cert, _) => Ok((self.certificate(map)?, None)),
@@ -214,26 +240,39 @@ impl Conversation<'_> {
                 self.scram(secret).await
             }
             // An unknown user is asked what most known ones are.
-            (Method::Md5, None) if self.settings.users.has_verifiers() => self.scram(None).await,
+            (Method::Md5, None)
+                if self.settings.users.has_verifiers()
+                    || (self.found.is_asked() && self.cx.finds_verifiers.get()) =>
+            {
+                self.scram(None).await
+            }
             (Method::Md5, Some(Secret::Md5(_) | Secret::Plain(_)) | None) => {
                 Ok((self.md5(secret).await?, None))
             }
         }
     }
 
+    /// Whether a user can be meant who has nothing to prove by a secret of ours.
+    fn is_known(&self) -> bool {
+        match self.found {
+            Found::NotAsked => self.settings.users.admits(self.user.as_str()),
+            Found::Nobody => false,
+            Found::User(_) => true,
+        }
+    }
+
     fn trust(&self) -> Result<Identity> {
-        if !self.settings.users.admits(self.user.as_str()) {
+        if !self.is_known() {
             return Err(PoolerError::TrustFailed(self.user.to_string()).into());
         }
         Ok(Identity::trusted(self.user.clone()))
     }
 
     fn certificate(&self, map: Option<&IdentMap>) -> Result<Identity> {
-        let known = self.settings.users.admits(self.user.as_str());
         self.greeted
             .certificate()
             .and_then(|names| Identity::by_mapped_certificate(self.user.clone(), &names, map))
-            .filter(|_| known)
+            .filter(|_| self.is_known())
             .ok_or_else(|| PoolerError::CertificateFailed(self.user.to_string()).into())
     }
 

@@ -196,9 +196,6 @@ impl PoolerError {
             Self::CertificateFailed(user) => {
                 format!("certificate authentication failed for user \"{user}\"")
             }
-            Self::ConfigError => {
-                "the settings do not allow this login, see the pooler's log".into()
-            }
             Self::ConnectFailed => "cannot connect to the server".into(),
             Self::DatabaseDisabled(name) => {
                 format!("database \"{name}\" is not currently accepting connections")
@@ -239,6 +236,7 @@ impl PoolerError {
             // The same in both.
             Self::AuthDatabaseDisabled(_)
             | Self::ClientIdleTimeout
+            | Self::ConfigError
             | Self::DatabaseRemoved
             | Self::EmptyPassword
             | Self::LoginTimeout

@@ -1,6 +1,7 @@
 //! PgBouncer itself, where it is installed, to be asked the same.
 
 use std::fs::{self, File};
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use tempfile::TempDir;
@@ -24,10 +25,7 @@ impl Witness {
         settings: &str,
         files: &[(&str, &str)],
     ) -> Option<Self> {
-        let program = "/usr/sbin/pgbouncer";
-        if !fs::exists(program).unwrap() {
-            return None;
-        }
+        let program = program()?;
         let dir = tempfile::Builder::new()
             .prefix("pgbouncer-")
             .tempdir()
@@ -62,7 +60,7 @@ impl Witness {
             assert!(own.status().unwrap().success());
         }
         let mut child = command
-            .arg(program)
+            .arg(&program)
             .arg(dir.path().join("pgbouncer.ini"))
             .stdin(Stdio::null())
             .stdout(log.try_clone().unwrap())
@@ -81,6 +79,15 @@ impl Witness {
             port,
         })
     }
+}
+
+/// The one that `PGBOUNCER` names, or the system's own.
+fn program() -> Option<PathBuf> {
+    let named = std::env::var_os("PGBOUNCER").map(PathBuf::from);
+    named.or_else(|| {
+        let installed = Path::new("/usr/sbin/pgbouncer");
+        installed.exists().then(|| installed.to_owned())
+    })
 }
 
 impl Drop for Witness {

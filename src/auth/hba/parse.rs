@@ -6,6 +6,7 @@ use super::address::Addresses;
 use super::tokens::{Line, Token, Unclosed};
 use super::{DatabasePattern, Hba, Rule, Transport, UserPattern};
 use crate::auth::ident::{IdentMap, Idents};
+use crate::auth::ldap::LdapOptions;
 use crate::auth::method::Method;
 
 /// A line of an HBA file that cannot be used.
@@ -95,7 +96,8 @@ impl Parser<'_, '_> {
             if options.is_empty() {
                 return Err("expected options such as ldapserver=HOST behind ldap".into());
             }
-            rule.ldap = Some(options.into());
+            let options: Result<LdapOptions, _> = options.parse();
+            rule.ldap = Some(Arc::new(options.map_err(|error| error.to_string())?));
         } else {
             rule.map = self.map(method)?;
         }

@@ -256,8 +256,12 @@ fn maps_and_options_go_with_their_methods() {
     let map = hba.rules()[0].map.as_ref().unwrap();
     assert!(map.permits("alice", "app"));
     assert_eq!(hba.rules()[0].map, hba.rules()[1].map);
-    let options = hba.rules()[2].ldap.as_deref();
-    assert_eq!(options, Some("ldapserver=h, ldapprefix=\"cn= # \""));
+    let options = hba.rules()[2].ldap.as_deref().unwrap();
+    assert_eq!(
+        options.lookup.name_of("alice").as_deref(),
+        Some("cn= # alice")
+    );
+    assert!(read("host all all all ldap ldapserver=h ldapserverx=1").is_err());
 }
 
 #[test]
@@ -377,6 +381,6 @@ proptest! {
         let hba = read("local shop alice trust\nhost all all all trust").unwrap();
         let asker = Asker { user: &user, database: &database, ..LOCAL };
         prop_assume!((user.as_str(), database.as_str()) != ("alice", "shop"));
-        prop_assert_eq!(hba.find(&asker), None);
+        prop_assert!(hba.find(&asker).is_none());
     }
 }

@@ -48,9 +48,8 @@ impl Conversation<'_> {
         let found = tokio::task::spawn_blocking(move || User::from_uid(Uid::from_raw(uid)));
         let owner = found.await.ok().and_then(|found| found.ok().flatten());
         let owner = owner.ok_or_else(refused)?;
-        let known = self.settings.users.admits(self.user.as_str());
         Identity::by_peer(self.user.clone(), &owner.name, map)
-            .filter(|_| known)
+            .filter(|_| self.is_known())
             .ok_or_else(|| refused().into())
     }
 }
