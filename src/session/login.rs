@@ -141,6 +141,7 @@ impl Greeted {
             cx,
             settings,
             user: &user,
+            method: demand.method,
             found,
             vouched: None,
         };
@@ -199,6 +200,7 @@ struct Conversation<'a> {
     cx: &'a Context,
     settings: &'a SessionSettings,
     user: &'a UserName,
+    method: Method,
     /// What a server knows of a user whom no file lists.
     found: Found,
     /// The password, if somebody else has judged it.
@@ -446,6 +448,8 @@ impl Conversation<'_> {
 
     fn scram_failed(&self, error: &ScramError) -> SessionError {
         match error {
+            // Who is asked for SCRAM by md5 may be anybody: known with such a secret, or unknown.
+            ScramError::WrongProof if self.method == Method::Md5 => self.wrong_password(),
             ScramError::WrongProof => PoolerError::SaslFailed(self.user.to_string()).into(),
             ScramError::Protocol(Violation::Mechanism) => PoolerError::SaslMechanism.into(),
             ScramError::Protocol(_)

@@ -14,7 +14,7 @@ const HBA: &str = "\
 # The first rule that fits counts.
 host  shop  bob             127.0.0.0/8            reject
 host  shop  \"alice\",bob   127.0.0.0 255.0.0.0    scram-sha-256
-host  all   @trusted        all                    trust
+host  all   @trusted        0.0.0.0/0              trust
 local shop  alice,root                             peer
 local all   carol                                  trust
 ";

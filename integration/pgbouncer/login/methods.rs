@@ -55,8 +55,6 @@ const ROWS: &[Row] = &[
     ("md5", "plain", Some("wrong"), "shop", NO_PASSWORD),
     ("md5", "hashed", Some("wrong"), "shop", NO_PASSWORD),
     ("md5", "empty", Some("x"), "shop", NO_PASSWORD),
-    // Who has a SCRAM secret is asked for SCRAM.
-    ("md5", "verified", Some("wrong"), "shop", NO_SASL),
     ("md5", "plain", Some("plain"), "nowhere", NOWHERE),
     ("md5", "hashed", Some("wrong"), "nowhere", NO_PASSWORD),
     ("scram-sha-256", "plain", Some("plain"), "shop", None),
@@ -103,6 +101,17 @@ async fn every_method_says_what_pgbouncer_says() {
                 }
             }
         }
+    }
+}
+
+#[tokio::test]
+async fn by_md5_nobody_learns_who_is_known_and_has_a_scram_secret() {
+    let postgres = Postgres::start().await;
+    let auth = "[auth]\nmethod = \"md5\"\nusers = \"users.txt\"\n";
+    let pooler = start(&postgres, auth, &[("users.txt", &users())]).await;
+    for user in ["plain", "hashed", "verified", "empty", "mallory"] {
+        let entered = enters(&client(pooler.port, user, "shop", Some("wrong"))).await;
+        assert_eq!(refused(entered), told("password authentication failed"), "{user}");
     }
 }
 

@@ -19,8 +19,10 @@ async fn login(port: u16, parameters: &[(&str, &str)]) -> Result<Raw, Failure> {
 #[tokio::test]
 async fn parameters_that_nobody_tracks_are_refused_unless_they_are_ignored() {
     let postgres = Postgres::start().await;
-    let settings =
-        format!("{AUTH}[clients]\nignore_startup_parameters = [\"extra_float_digits\"]\n");
+    let settings = format!(
+        "{AUTH}[pool]\ntrack_parameters = [\"IntervalStyle\"]\n\
+         [clients]\nignore_startup_parameters = [\"extra_float_digits\"]\n"
+    );
     let pooler = start(&postgres, &settings, USERS).await;
     let auth = "auth_type = trust\nignore_startup_parameters = extra_float_digits\n";
     let witness = Witness::start(&postgres, auth, USERS).await;
