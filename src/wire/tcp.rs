@@ -1,27 +1,26 @@
-//! What the kernel is told about a TCP connection, a client's or a server's.
+//! Options of TCP connections, for clients and servers alike.
 
 use std::io;
-use std::num::NonZeroU32;
 use std::os::fd::AsFd;
 use std::time::Duration;
 
 use socket2::{SockRef, TcpKeepalive};
 
-/// What the kernel is told about a TCP connection. `None` leaves the choice to the kernel.
+/// What the kernel is told about a connection; `None` is its own default.
+/// <https://man7.org/linux/man-pages/man7/tcp.7.html>
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct TcpSettings {
-    /// Whether the kernel asks a silent peer for a sign of life.
+    /// Whether it looks for dead peers.
     pub keepalive: bool,
-    /// How many questions go unanswered before the peer counts as dead.
-    pub keepcnt: Option<NonZeroU32>,
-    /// How long a peer is silent before the first question. Whole seconds.
+    /// After how long a silence.
     pub keepidle: Option<Duration>,
-    /// The time between two questions. Whole seconds.
+    /// How long between two tries.
     pub keepintvl: Option<Duration>,
-    /// Bytes of the kernel's buffers, of each of the two.
+    /// How many tries.
+    pub keepcnt: Option<u32>,
+    /// Bytes of its buffers.
     pub socket_buffer: Option<usize>,
-    /// How long sent bytes may go unacknowledged before the connection is given up.
-    /// Whole milliseconds.
+    /// How long what was sent may stay unacknowledged.
     pub user_timeout: Option<Duration>,
 }
 
@@ -38,7 +37,7 @@ impl TcpSettings {
         if self.keepalive {
             let mut questions = TcpKeepalive::new();
             if let Some(count) = self.keepcnt {
-                questions = questions.with_retries(count.get());
+                questions = questions.with_retries(count);
             }
             if let Some(silence) = self.keepidle {
                 questions = questions.with_time(silence);
@@ -59,14 +58,15 @@ impl TcpSettings {
     }
 }
 
-/// PgBouncer's: a sign of life is asked for, the rest is the kernel's.
 impl Default for TcpSettings {
+    /// Firewalls that forget idle connections after minutes are usual: the kernel's two hours are
+    /// too long.
     fn default() -> Self {
         Self {
             keepalive: true,
-            keepcnt: None,
-            keepidle: None,
+            keepidle: Some(Duration::from_secs(60)),
             keepintvl: None,
+            keepcnt: None,
             socket_buffer: None,
             user_timeout: None,
         }
@@ -89,7 +89,7 @@ mod tests {
         let socket = socket();
         let settings = TcpSettings {
             keepalive: true,
-            keepcnt: NonZeroU32::new(4),
+            keepcnt: Some(4),
             keepidle: Some(Duration::from_secs(33)),
             keepintvl: Some(Duration::from_secs(7)),
             socket_buffer: Some(65_536),
