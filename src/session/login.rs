@@ -18,6 +18,7 @@ use crate::auth::{jwt, md5, password};
 use crate::policy::grant::Origin;
 use crate::session::context::Context;
 use crate::session::error::SessionError;
+use crate::session::lines;
 use crate::session::roster::Client;
 use crate::session::settings::SessionSettings;
 use crate::session::startup::Greeted;
@@ -90,6 +91,7 @@ impl Greeted {
         if let Some(name) = self.parameters.value("application_name") {
             client.application_name.replace(name.to_owned());
         }
+        lines::login_attempt(client, self.parameters.value("replication"));
         let secret = settings.users.get(user.as_str()).cloned();
         let certificate = self.certificate();
         if let Some(names) = &certificate

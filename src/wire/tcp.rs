@@ -116,7 +116,11 @@ mod tests {
     #[test]
     fn what_is_not_set_stays_the_kernels_choice() {
         let (socket, untouched) = (socket(), socket());
-        TcpSettings::default().apply(&socket).unwrap();
+        let unset = TcpSettings {
+            keepidle: None,
+            ..TcpSettings::default()
+        };
+        unset.apply(&socket).unwrap();
         let (seen, own) = (SockRef::from(&socket), SockRef::from(&untouched));
         assert!(seen.keepalive().unwrap());
         assert_eq!(
