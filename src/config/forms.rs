@@ -1,6 +1,6 @@
 //! The forms a value can have: how each is read, described and written.
 
-mod duration;
+pub(super) mod duration;
 mod list;
 mod size;
 mod terms;

@@ -38,8 +38,7 @@ pub(super) fn settings(root: &Table<'_>) -> Settings {
         console: console(&root.table("console")),
         telemetry: telemetry(root),
         tests,
-        entries: Vec::new(),
-        warnings: Vec::new(),
+        ..default
     }
 }
 
