@@ -7,6 +7,7 @@
 //! (`locate`). Nobody looks at the file again after that.
 
 pub mod check;
+pub mod convert;
 pub mod problem;
 pub mod settings;
 
@@ -25,5 +26,7 @@ mod values;
 mod tests;
 
 pub use check::check;
+pub use convert::convert;
+pub use ini::Row;
 pub use problem::{Place, Problem, Problems};
 pub use settings::Settings;

@@ -103,6 +103,17 @@ install_node() {
     fi
 }
 
+install_packaging() {
+    local missing=()
+    has dpkg-shlibdeps || missing+=(dpkg-dev)
+    has strip || missing+=(binutils)
+    has systemd-analyze || missing+=(systemd)
+    has groff || missing+=(groff)
+    has python3 || missing+=(python3)
+    has adduser || missing+=(adduser)
+    ((${#missing[@]} == 0)) || without_services apt_install "${missing[@]}"
+}
+
 install_pgbouncer() {
     has pgbouncer || [[ -x /usr/sbin/pgbouncer ]] || without_services apt_install pgbouncer
 }

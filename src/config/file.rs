@@ -76,8 +76,7 @@ impl<'a> Written<'a> {
                 }),
             }
             let is_text = set.is_text;
-            self.overrides
-                .insert(set.path, Override { place, is_text });
+            self.overrides.insert(set.path, Override { place, is_text });
         }
         problems
     }

@@ -6,6 +6,7 @@ mod origin;
 mod pairs;
 mod parse;
 mod sections;
+mod show;
 mod tree;
 
 use std::path::Path;
@@ -16,6 +17,7 @@ use self::keys::Key;
 use super::locate::KeyPath;
 
 pub(super) use origin::Origin;
+pub use show::Row;
 pub(super) use tree::Tree;
 
 /// Whether a file is an INI of PgBouncer: its name ends in `.ini`; or not in `.toml`, and what it
@@ -30,7 +32,9 @@ pub(super) fn is_ini(file: &Path, text: &[u8]) -> bool {
         .filter(|line| !line.is_empty() && !line.starts_with(b"#") && !line.starts_with(b";"))
         .next()
         .unwrap_or_default();
-    FIRST.iter().any(|start| first.starts_with(start.as_bytes()))
+    FIRST
+        .iter()
+        .any(|start| first.starts_with(start.as_bytes()))
 }
 
 /// PgBouncer's name of a key of TOML.

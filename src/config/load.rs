@@ -71,14 +71,27 @@ impl Settings {
     }
 
     /// Reads what the files say with what was SET over it.
+    ///
+    /// # Errors
+    /// Everything that is wrong, at once.
     pub(super) fn resolve(source: Arc<Source>, sets: Sets) -> Result<Self, Problems> {
+        let (settings, problems) = Self::read(source, sets)?;
+        if problems.is_empty() {
+            Ok(settings)
+        } else {
+            Err(Problems::new(problems))
+        }
+    }
+
+    /// The same with what is wrong beside it, and defaults in its place.
+    ///
+    /// # Errors
+    /// What keeps the values from being one tree.
+    pub(super) fn read(source: Arc<Source>, sets: Sets) -> Result<(Self, Vec<Problem>), Problems> {
         let written = Written::over(&source, &sets)?;
         let document = Document::new(&written, &source.base, &source.variables);
         let mut settings = settings(&document.root());
         let finished = document.finish();
-        if !finished.problems.is_empty() {
-            return Err(Problems::new(finished.problems));
-        }
         settings.entries = finished.entries;
         let warnings = [&source.warnings[..], &finished.warnings].concat();
         settings.warnings = Problems::new(warnings).into();
@@ -86,6 +99,6 @@ impl Settings {
         drop(written);
         settings.source = source;
         settings.sets = sets;
-        Ok(settings)
+        Ok((settings, finished.problems))
     }
 }

@@ -42,12 +42,12 @@ impl Sets {
 
 impl Settings {
     /// These settings with a key of PgBouncer, or one of TOML with dots, set to a text. What does
-    /// not change but on a restart is left as it is, as with PgBouncer. Files that settings name
+    /// changes on a restart only is left as it is, as with PgBouncer: `None`. Files that settings name
     /// are read again, the file of the settings is not.
     ///
     /// # Errors
     /// Everything that is wrong then, at once; an unknown key.
-    pub fn set(&self, key: &str, text: &str) -> Result<Self, Problems> {
+    pub fn set(&self, key: &str, text: &str) -> Result<Option<Self>, Problems> {
         let path = match ini::path(key) {
             Some(path) => path,
             None if self.entries.iter().any(|entry| entry.key == key) => self.path(key),
@@ -59,11 +59,11 @@ impl Settings {
             .or(entry.map(|entry| entry.is_reloadable))
             .unwrap_or(true);
         if !is_reloadable {
-            return Ok(self.clone());
+            return Ok(None);
         }
         let mut sets = self.sets.clone();
         sets.0.insert(path, (key.to_owned(), text.to_owned()));
-        Self::resolve(self.source.clone(), sets)
+        Self::resolve(self.source.clone(), sets).map(Some)
     }
 
     /// The path of a key that stands among the entries.

@@ -131,7 +131,9 @@ impl Source {
             Places::Ini(origins) => match (origins.get(path), ini::name(path)) {
                 (Some(origin), _) => (
                     origin.key.clone(),
-                    value.map(|_| origin.value.clone()).filter(|text| !text.is_empty()),
+                    value
+                        .map(|_| origin.value.clone())
+                        .filter(|text| !text.is_empty()),
                 ),
                 (None, Some(name)) => (name.to_owned(), value),
                 (None, None) => (dotted(path), value),

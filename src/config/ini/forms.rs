@@ -3,10 +3,13 @@
 use ::config::{Value, ValueKind};
 
 use super::super::forms::duration;
+use super::super::forms::size::parse_bytes;
 
 /// How a value is written in the INI and in TOML.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Form {
+    /// A number of bytes; 0 is none. TOML: `"off"`.
+    Bytes,
     /// A query or none; `<empty>` is the empty query. TOML: `"off"`, `""`.
     CheckQuery,
     /// A whole number that is not negative.
@@ -23,10 +26,14 @@ pub(super) enum Form {
     List,
     /// Whole milliseconds; 0 is none. TOML: `"off"`.
     Millis,
+    /// A whole number; 0 is no limit, for one whom another limit would hold for.
+    Most,
     /// A text; the empty one is the same as none.
     Option,
     /// A path; relative ones start in the folder in which the process was started.
     Path,
+    /// The same; empty is none. TOML: `"off"`.
+    PathOrOff,
     /// Permissions, usually octal. TOML: `"0777"`.
     Permissions,
     /// Whole seconds; 0 is none. TOML: `"off"`.
@@ -52,6 +59,10 @@ impl Form {
     /// What was expected instead.
     pub(super) fn to_toml(self, text: &str) -> Result<Option<ValueKind>, String> {
         let value = match self {
+            Self::Bytes | Self::Limit => match integer(text).ok_or("expected a whole number")? {
+                i64::MIN..=0 => off(),
+                number => number.into(),
+            },
             Self::CheckQuery => match text {
                 "" => off(),
                 "<empty>" => string(""),
@@ -71,15 +82,15 @@ impl Form {
                 let hosts = text.split(',').map(|host| Value::new(None, host.trim()));
                 ValueKind::Array(hosts.collect())
             }
-            Self::Limit => match integer(text).ok_or("expected a whole number")? {
-                i64::MIN..=0 => off(),
-                number => number.into(),
-            },
             Self::List => {
                 let words = words(text).map(|word| Value::new(None, word));
                 ValueKind::Array(words.collect())
             }
             Self::Millis => whole(text, "ms", "expected whole milliseconds")?,
+            Self::Most => match integer(text).ok_or("expected a whole number")? {
+                i64::MIN..=0 => NO_LIMIT.into(),
+                number => number.into(),
+            },
             Self::Option | Self::Path => match text {
                 "" => return Ok(None),
                 text => string(text),
@@ -90,7 +101,7 @@ impl Form {
                 string(&format!("{mode:04o}"))
             }
             Self::Seconds => whole(text, "s", "expected whole seconds without a unit")?,
-            Self::SocketFolder | Self::TextOrOff => match text {
+            Self::PathOrOff | Self::SocketFolder | Self::TextOrOff => match text {
                 "" => off(),
                 text => string(text),
             },
@@ -129,9 +140,16 @@ impl Form {
             } else {
                 "0"
             }),
-            Self::Fraction | Self::Limit | Self::Seconds | Self::Timeout if is_off => "0".into(),
-            Self::Millis if is_off => "0".into(),
-            Self::CheckQuery | Self::SocketFolder | Self::TextOrOff if is_off => String::new(),
+            Self::Bytes | Self::Limit | Self::Millis | Self::Seconds | Self::Timeout if is_off => {
+                "0".into()
+            }
+            Self::CheckQuery | Self::PathOrOff | Self::SocketFolder | Self::TextOrOff if is_off => {
+                String::new()
+            }
+            Self::Bytes => {
+                let bytes = text.and_then(parse_bytes);
+                bytes.map_or_else(|| plain(value), |bytes| bytes.to_string())
+            }
             Self::Fraction | Self::Seconds | Self::Timeout => shown(value, 1000),
             Self::Millis => shown(value, 1),
             Self::Permissions => {
@@ -153,8 +171,10 @@ impl Form {
             | Self::Hosts
             | Self::Limit
             | Self::List
+            | Self::Most
             | Self::Option
             | Self::Path
+            | Self::PathOrOff
             | Self::SocketFolder
             | Self::Text
             | Self::TextOrOff => plain(value),
@@ -258,6 +278,8 @@ fn plain(value: &toml::Value) -> String {
 }
 
 const OFF: &str = "off";
+/// The most that a limit of TOML can be.
+const NO_LIMIT: i64 = 1_000_000;
 
 pub(super) const AUTH_TYPE: Form = Form::Words(&[
     ("any", "any"),
@@ -369,6 +391,7 @@ mod tests {
             (Form::CheckQuery, "off"),
             (Form::List, ""),
             (Form::Option, "(left out)"),
+            (Form::PathOrOff, "off"),
             (Form::Path, "(left out)"),
             (Form::SocketFolder, "off"),
             (Form::Text, ""),

@@ -341,7 +341,10 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let inner = folder.path().join("inner.ini");
         fs::write(&inner, "pool_mode = session\n[users]\n").unwrap();
-        let text = format!("[pgbouncer]\n%include {} \nbob = pool_size=1", inner.display());
+        let text = format!(
+            "[pgbouncer]\n%include {} \nbob = pool_size=1",
+            inner.display()
+        );
         let parsed = read(&text);
         assert_eq!(
             keys(&parsed),

@@ -20,6 +20,14 @@ pub(super) struct Entry {
 /// Databases; one without a host is behind the Unix socket in `folder`.
 pub(super) fn databases(tree: &mut Tree, entries: &[Entry], folder: &str) {
     tree.insert(&["databases"], ValueKind::Table(Map::new()), None);
+    let folder = match folder {
+        "" => String::new(),
+        folder if folder.starts_with('@') => folder.to_owned(),
+        folder => std::path::absolute(folder)
+            .unwrap_or_default()
+            .display()
+            .to_string(),
+    };
     for entry in entries {
         let Some(mut pairs) = read(tree, entry, DATABASE) else {
             continue;
@@ -38,7 +46,7 @@ pub(super) fn databases(tree: &mut Tree, entries: &[Entry], folder: &str) {
                     .push(entry.spot.problem(&entry.name, None, complaint));
             }
             let path = ["databases", &entry.name, "host"];
-            tree.insert(&path, ValueKind::String(folder.to_owned()), None);
+            tree.insert(&path, ValueKind::String(folder.clone()), None);
         }
         write(tree, "databases", entry, &pairs, DATABASE);
     }
@@ -52,9 +60,16 @@ pub(super) fn users(tree: &mut Tree, entries: &[Entry]) {
     }
 }
 
-pub(super) fn peers(tree: &mut Tree, entries: &[Entry]) {
+/// Peers; one without a pool_size has the default one.
+pub(super) fn peers(tree: &mut Tree, entries: &[Entry], pool_size: &str) {
+    let pool_size = match super::forms::integer(pool_size) {
+        None | Some(..=0) => MOST_CANCELS,
+        Some(number) => number,
+    };
     for entry in entries {
         if let Some(pairs) = read(tree, entry, PEER) {
+            let path = ["peers", &entry.name, "pool_size"];
+            tree.insert(&path, pool_size.into(), None);
             write(tree, "peers", entry, &pairs, PEER);
         }
     }
@@ -125,3 +140,6 @@ fn write(
         }
     }
 }
+
+/// Where the pools have no limit.
+const MOST_CANCELS: i64 = 10_000;

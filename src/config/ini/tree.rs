@@ -12,6 +12,7 @@ use super::super::file::insert;
 use super::super::locate::KeyPath;
 use super::super::problem::{Place, Problem};
 use super::super::suggest::closest;
+use super::forms::Form;
 use super::keys::{Effect, Key, SETTINGS};
 use super::origin::Origin;
 use super::parse::{Item, Parsed, Section, Spot};
@@ -68,7 +69,7 @@ impl Tree {
         let folder = said.value("unix_socket_dir").to_owned();
         sections::databases(&mut tree, &said.databases, &folder);
         sections::users(&mut tree, &said.users);
-        sections::peers(&mut tree, &said.peers);
+        sections::peers(&mut tree, &said.peers, said.value("default_pool_size"));
         tree.cap_min_sizes();
         tree
     }
@@ -98,10 +99,12 @@ impl Tree {
             if let Some((value, spot)) = written {
                 self.note(key, value, spot);
             }
-            let text = written.map(|(text, _)| text.as_str()).or(key.default);
-            let Some(text) = text.filter(|_| !key.is_file()) else {
+            let is_optional = matches!(key.form, Form::Option | Form::Path);
+            if key.is_file() || (written.is_none() && is_optional) {
                 continue;
-            };
+            }
+            let text = written.map(|(text, _)| text.as_str());
+            let text = text.or(key.default).unwrap_or("");
             match key.form.to_toml(text) {
                 Ok(Some(value)) => {
                     self.insert(&key.path().collect::<Vec<_>>(), value, origin);

@@ -31,6 +31,7 @@ impl EntryKey {
     }
 }
 
+#[rustfmt::skip] // a table
 pub(in super::super) const DATABASE: &[EntryKey] = &[
     key("host", Form::Hosts, "host"),
     key("port", Form::Count, "port"),
@@ -57,12 +58,13 @@ pub(in super::super) const DATABASE: &[EntryKey] = &[
     key("server_lifetime", Form::Seconds, "pool.server_lifetime").or_inherits(0),
 ];
 
+#[rustfmt::skip] // a table
 pub(in super::super) const USER: &[EntryKey] = &[
     key("pool_mode", POOL_MODE, "pool.mode"),
     key("pool_size", Form::Count, "pool.size").or_inherits(-1),
     key("reserve_pool_size", Form::Count, "pool.reserve_size").or_inherits(-1),
-    key("max_user_connections", Form::Limit, "max_connections").or_inherits(-1),
-    key("max_user_client_connections", Form::Limit, "max_clients").or_inherits(-1),
+    key("max_user_connections", Form::Most, "max_connections").or_inherits(-1),
+    key("max_user_client_connections", Form::Most, "max_clients").or_inherits(-1),
     key("query_timeout", Form::Seconds, "pool.query_timeout").or_inherits(0),
     key("idle_transaction_timeout", Form::Seconds, "pool.idle_transaction_timeout").or_inherits(0),
     key("transaction_timeout", Form::Seconds, "pool.transaction_timeout").or_inherits(0),

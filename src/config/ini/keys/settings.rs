@@ -3,18 +3,19 @@
 use super::super::forms::{AUTH_TYPE, DHEPARAMS, FACILITY, Form, POOL_MODE, SSLMODE};
 use super::{Key, fixed, reloadable};
 
+#[rustfmt::skip] // a table
 pub(in super::super) const SETTINGS: &[Key] = &[
     reloadable("admin_users", Some(""), Form::List, "console.admins"),
     reloadable("application_name_add_host", Some("0"), Form::Flag, "clients.application_name_add_host"),
     reloadable("auth_dbname", None, Form::Option, "auth.lookup.database"),
-    reloadable("auth_file", None, Form::Path, "auth.users")
+    reloadable("auth_file", None, Form::PathOrOff, "auth.users")
         .better("A broken line fails the load. A user who left the file is out."),
     reloadable("auth_hba_file", Some(""), Form::Path, "auth.hba")
         .better("A broken line fails the load; PgBouncer skips it, and may let in whom it rejects."),
     reloadable("auth_ident_file", None, Form::Path, "auth.ident").better("A broken line fails the load."),
     reloadable("auth_ldap_options", None, Form::Option, "auth.ldap_options")
         .better("A slow server keeps nobody else waiting."),
-    reloadable("auth_query", Some(AUTH_QUERY), Form::Text, "auth.lookup.query")
+    reloadable("auth_query", Some(AUTH_QUERY), Form::Option, "auth.lookup.query")
         .better("Nobody learns from it which users there are."),
     reloadable("auth_type", Some("md5"), AUTH_TYPE, "auth.method"),
     reloadable("auth_user", None, Form::Option, "auth.lookup.user"),
@@ -49,19 +50,19 @@ pub(in super::super) const SETTINGS: &[Key] = &[
     reloadable("log_disconnections", Some("1"), Form::Flag, "log.disconnections"),
     reloadable("log_pooler_errors", Some("1"), Form::Flag, "log.pooler_errors"),
     reloadable("log_stats", Some("1"), Form::Flag, "log.stats"),
-    reloadable("logfile", Some(""), Form::Path, "log.file"),
-    reloadable("login_notify_message", Some(""), Form::Option, "clients.login_notify_message"),
+    reloadable("logfile", Some(""), Form::PathOrOff, "log.file"),
+    reloadable("login_notify_message", Some(""), Form::TextOrOff, "clients.login_notify_message"),
     reloadable("max_client_conn", Some("100"), Form::Count, "clients.max")
         .better("Clients count once they have proved who they are."),
     reloadable("max_db_client_connections", Some("0"), Form::Limit, "clients.max_per_database"),
     reloadable("max_db_connections", Some("0"), Form::Limit, "pool.max_db_connections"),
-    reloadable("max_packet_size", Some("2147483647"), Form::Count, "clients.max_packet_size"),
+    reloadable("max_packet_size", Some("2147483647"), Form::Bytes, "clients.max_packet_size"),
     reloadable("max_prepared_statements", Some("200"), Form::Count, "pool.max_prepared_statements"),
     reloadable("max_user_client_connections", Some("0"), Form::Limit, "clients.max_per_user"),
     reloadable("max_user_connections", Some("0"), Form::Limit, "pool.max_user_connections"),
     reloadable("min_pool_size", Some("0"), Form::Count, "pool.min_size"),
     reloadable("peer_id", Some("0"), Form::Count, "process.peer_id"),
-    fixed("pidfile", Some(""), Form::Path, "process.pidfile"),
+    fixed("pidfile", Some(""), Form::PathOrOff, "process.pidfile"),
     fixed("pkt_buf", Some("4096"), Form::Count, "pgbouncer.pkt_buf")
         .without_effect("Buffers grow and shrink with what they hold."),
     reloadable("pool_mode", Some("session"), POOL_MODE, "pool.mode"),
@@ -71,7 +72,7 @@ pub(in super::super) const SETTINGS: &[Key] = &[
     reloadable("query_wait_timeout", Some("120"), Form::Timeout, "pool.query_wait_timeout"),
     reloadable("reserve_pool_size", Some("0"), Form::Count, "pool.reserve_size"),
     reloadable("reserve_pool_timeout", Some("5"), Form::Fraction, "pool.reserve_timeout"),
-    fixed("resolv_conf", Some(""), Form::Path, "dns.resolv_conf"),
+    fixed("resolv_conf", Some(""), Form::PathOrOff, "dns.resolv_conf"),
     reloadable("sbuf_loopcnt", Some("5"), Form::Count, "pgbouncer.sbuf_loopcnt")
         .without_effect("Sockets take turns by themselves."),
     reloadable("scram_iterations", Some("4096"), Form::Count, "auth.scram_iterations"),
@@ -104,7 +105,7 @@ pub(in super::super) const SETTINGS: &[Key] = &[
     reloadable("tcp_keepcnt", Some("0"), Form::Limit, "tcp.keepcnt"),
     reloadable("tcp_keepidle", Some("0"), Form::Seconds, "tcp.keepidle"),
     reloadable("tcp_keepintvl", Some("0"), Form::Seconds, "tcp.keepintvl"),
-    reloadable("tcp_socket_buffer", Some("0"), Form::Limit, "tcp.socket_buffer"),
+    reloadable("tcp_socket_buffer", Some("0"), Form::Bytes, "tcp.socket_buffer"),
     reloadable("tcp_user_timeout", Some("0"), Form::Millis, "tcp.user_timeout"),
     fixed("track_extra_parameters", Some("IntervalStyle"), Form::List, "pool.track_parameters"),
     reloadable("transaction_timeout", Some("0"), Form::Timeout, "pool.transaction_timeout"),
