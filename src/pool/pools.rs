@@ -1,6 +1,7 @@
 //! All pools of the process.
 
 mod automatic;
+mod lookup;
 mod places;
 mod reload;
 mod switches;
