@@ -211,6 +211,6 @@ mod tests {
         fs::write(file.path(), text).unwrap();
         let found: [IpAddr; 2] = [[10, 0, 0, 1].into(), Ipv6Addr::LOCALHOST.into()];
         assert_eq!(listed(file.path(), "db"), found);
-        assert_eq!(listed(file.path(), "db2"), [] as [IpAddr; 0]);
+        assert!(listed(file.path(), "db2").is_empty());
     }
 }
