@@ -24,6 +24,7 @@ use crate::auth::{jwt, md5, password};
 use crate::policy::grant::Origin;
 use crate::session::context::Context;
 use crate::session::error::SessionError;
+use crate::session::lines;
 use crate::session::login::demand::Demand;
 use crate::session::lookup::{self, Found};
 use crate::session::roster::Client;
@@ -101,6 +102,7 @@ impl Greeted {
         };
         let (user, database) = (demand.user.clone(), DatabaseName::new(self.database()));
         client.user.replace(user.to_string());
+        lines::login_attempt(client, self.parameters.value("replication"));
         let mut secret = settings.users.get(user.as_str()).cloned();
         let mut found = Found::NotAsked;
         if secret.is_none() && lookup::is_for(demand.method) {

@@ -14,11 +14,9 @@ use crate::policy::admission::Admission;
 use crate::policy::role::ReadOnly;
 use crate::pool::error::CheckoutError;
 use crate::pool::pools::ClientPlace;
-use crate::pool::server::Server;
-use crate::pool::server::reset::Soil;
-use crate::pool::settings::PoolMode;
+use crate::pool::server::{Server, line};
 use crate::pool::tracked::Values;
-use crate::pool::{Lease, Pool, Released};
+use crate::pool::{Lease, Member, Released};
 use crate::session::context::Context;
 use crate::session::downstream::bit;
 use crate::session::error::SessionError;
@@ -40,7 +38,7 @@ type Result<T> = std::result::Result<T, SessionError>;
 pub struct Session {
     pub(super) line: Line,
     pub(super) client: Rc<Client>,
-    pub(super) pool: Arc<Pool>,
+    pub(super) pool: Member,
     /// What the users file knows of the user, for servers opened in its name.
     pub(super) secret: Option<Arc<Secret>>,
     /// Settings of the start-up packet that the server does not report.
@@ -57,8 +55,10 @@ pub struct Session {
 /// Why a session ended well.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Farewell {
-    /// The client hung up or said goodbye.
+    /// The client said goodbye.
     ClientLeft,
+    /// The client hung up without a word.
+    ClientVanished,
     /// The pooler is shutting down.
     Drained,
 }
@@ -108,10 +108,11 @@ impl Session {
                 }
                 Ok(End::Vanished) => {
                     abandon(lease);
-                    return Ok(Farewell::ClientLeft);
+                    return Ok(Farewell::ClientVanished);
                 }
                 // What ran on it has ended with it: there is nothing to cancel.
                 Err(error @ (SessionError::ServerEnded | SessionError::ServerLost(_))) => {
+                    lease.server().line.because(line::CRASHED);
                     return Err(error);
                 }
                 Err(error) => {
@@ -183,7 +184,7 @@ impl Session {
                     }
                 }
                 match line.inbox.poll_fill(&mut line.stream, wants, task) {
-                    Poll::Ready(Ok(0)) => return Poll::Ready(Ok(Some(Farewell::ClientLeft))),
+                    Poll::Ready(Ok(0)) => return Poll::Ready(Ok(Some(Farewell::ClientVanished))),
                     Poll::Ready(Ok(_)) => {}
                     Poll::Ready(Err(error)) => {
                         return Poll::Ready(Err(SessionError::ClientLost(error)));
@@ -206,13 +207,13 @@ impl Session {
         loop {
             let waited = {
                 let (line, client) = (&mut self.line, &self.client);
-                let limit = self.pool.settings().query_wait_timeout;
                 let mut checkout = pin!(self.pool.checkout());
                 poll_fn(|task| {
                     if let Poll::Ready(got) = checkout.as_mut().poll(task) {
                         return Poll::Ready(Ok(Some(got)));
                     }
                     if client.state.get() != ClientState::Waiting {
+                        let limit = self.pool.query_wait_timeout(&client.user.borrow());
                         client.enter(ClientState::Waiting, began, limit);
                     }
                     match client.take_signal() {
@@ -423,14 +424,9 @@ impl Session {
     }
 
     /// Gives the server of a client that has said goodbye back, if it may be.
-    fn leave(&self, cx: &Context, mut lease: Lease, now: Instant) {
+    fn leave(&self, cx: &Context, lease: Lease, now: Instant) {
         if self.replication.is_some() {
             return;
-        }
-        if self.pool.settings().mode == PoolMode::Session {
-            // Everything a session may leave behind is DISCARD ALL's business.
-            let server = lease.server();
-            server.soil = server.soil.max(Soil::Statements);
         }
         release(cx, lease, now);
     }

@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use crate::policy::admission::Admission;
 use crate::policy::role::Role;
-use crate::pool::Pool;
 use crate::pool::pools::{ClientPlace, NoPlace};
 use crate::pool::tracked::Values;
+use crate::pool::{Member, Pool};
 use crate::session::asked::Asked;
 use crate::session::context::Context;
 use crate::session::downstream::Downstream;
@@ -197,7 +197,7 @@ impl Proved {
 
 struct Prepared {
     admission: Admission,
-    pool: Arc<Pool>,
+    pool: Member,
     places: (ClientPlace, UserPlace, Option<Connected>),
     reported: Arc<Parameters>,
     asked: Asked,
@@ -217,6 +217,7 @@ fn too_many_of(role: &Role) -> SessionError {
 fn too_many(no_place: NoPlace) -> PoolerError {
     match no_place {
         NoPlace::Database => PoolerError::MaxDatabaseClients,
+        NoPlace::Disabled(name) => PoolerError::DatabaseDisabled(name.to_string()),
         NoPlace::Process => PoolerError::MaxClients,
     }
 }

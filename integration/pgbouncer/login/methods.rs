@@ -111,7 +111,11 @@ async fn by_md5_nobody_learns_who_is_known_and_has_a_scram_secret() {
     let pooler = start(&postgres, auth, &[("users.txt", &users())]).await;
     for user in ["plain", "hashed", "verified", "empty", "mallory"] {
         let entered = enters(&client(pooler.port, user, "shop", Some("wrong"))).await;
-        assert_eq!(refused(entered), told("password authentication failed"), "{user}");
+        assert_eq!(
+            refused(entered),
+            told("password authentication failed"),
+            "{user}"
+        );
     }
 }
 
