@@ -8,6 +8,7 @@ use tracing::{debug, info, warn};
 
 use crate::app::place::Place;
 use crate::auth::method::Method;
+use crate::auth::names::UserName;
 use crate::console::{self, Role, Seat, is_console};
 use crate::pool::server::line::CRASHED;
 use crate::pool::workshop::next_id;
@@ -19,6 +20,7 @@ use crate::session::roster::Client;
 use crate::session::serve::{Farewell, Session};
 use crate::session::startup::{Hello, negotiate};
 use crate::session::stats::LoginStats;
+use crate::session::usage::UserPlace;
 use crate::wire::error_response::ErrorResponse;
 use crate::wire::pooler_error::PoolerError;
 use crate::wire::socket::Socket;
@@ -156,10 +158,10 @@ async fn run(mut session: Box<Session>, place: &Place, client: &Client) {
     let ended = session.serve(&place.session).await;
     let last = match &ended {
         Ok(Farewell::ClientLeft | Farewell::ClientVanished) => None,
-        Ok(Farewell::Drained) => Some(ErrorResponse::fatal(
-            SqlState::ADMIN_SHUTDOWN,
-            "server shutting down",
-        )),
+        Ok(Farewell::Drained) => Some(
+            ErrorResponse::fatal(SqlState::ADMIN_SHUTDOWN, "server shutting down")
+                .or_as_pgbouncer("server shutting down"),
+        ),
         Err(error) => error.to_client(),
     };
     let style = place.session.settings().errors;
@@ -211,20 +213,41 @@ async fn tell(mut stream: Stream, error: &SessionError, place: &Place) {
     let _ = tokio::time::timeout(LAST_WORDS, last).await;
 }
 
+/// What a user of the console may do, and its place among the clients of its name: there are
+/// always places for administrators.
+fn seat_for(
+    role: Option<Role>,
+    user: &str,
+    place: &Place,
+) -> Result<(Role, Option<UserPlace>), SessionError> {
+    let role = role.ok_or_else(|| SessionError::Refused(Role::refusal()))?;
+    let (cx, user) = (&place.session, UserName::new(user));
+    let own = cx.pools.max_clients_of(&user);
+    let limit = own.or(cx.settings().max_clients_per_user);
+    let limit = limit.filter(|_| role != Role::Admin);
+    let taken = cx.bench.usages.user_place(&user, limit);
+    if taken.is_none() {
+        return Err(PoolerError::MaxUserClients.into());
+    }
+    Ok((role, taken))
+}
+
 /// Serves an administrator, or turns away who is none.
 async fn console(proved: Box<Proved>, role: Option<Role>, place: &Place, client: &Rc<Client>) {
     let user = client.user.borrow().clone();
-    let Some(role) = role else {
-        let error = SessionError::Refused(Role::refusal());
-        info!(
-            client = client.id, %user, database = %client.database.borrow(),
-            address = %client.peer.borrow(), "not allowed on the console"
-        );
-        close(client, &error, place);
-        if let Ok(Some(stream)) = tokio::time::timeout(LAST_WORDS, proved.into_stream()).await {
-            tell(stream, &error, place).await;
+    let (role, _place) = match seat_for(role, &user, place) {
+        Ok(seat) => seat,
+        Err(error) => {
+            info!(
+                client = client.id, %user, database = %client.database.borrow(),
+                address = %client.peer.borrow(), %error, "not allowed on the console"
+            );
+            close(client, &error, place);
+            if let Ok(Some(stream)) = tokio::time::timeout(LAST_WORDS, proved.into_stream()).await {
+                tell(stream, &error, place).await;
+            }
+            return;
         }
-        return;
     };
     info!(
         client = client.id, %user, database = %client.database.borrow(),

@@ -62,8 +62,6 @@ pub enum PoolerError {
     ClientIdleTimeout,
     /// The settings contradict each other: the log says how.
     ConfigError,
-    /// No server can be connected to.
-    ConnectFailed,
     /// The database is disabled.
     DatabaseDisabled(String),
     /// KILL, or a reload took the database away.
@@ -166,7 +164,7 @@ impl PoolerError {
             }
             Self::DatabaseRemoved | Self::ForcedDisconnect => SqlState::ADMIN_SHUTDOWN,
             Self::ShuttingDown => SqlState::CANNOT_CONNECT_NOW,
-            Self::ConnectFailed | Self::ServerCrashed => SqlState::CONNECTION_FAILURE,
+            Self::ServerCrashed => SqlState::CONNECTION_FAILURE,
             Self::ServerLoginFailing(code, _) => *code,
             Self::IdleTransactionTimeout => SqlState::IDLE_IN_TRANSACTION_TIMEOUT,
             Self::TransactionTimeout => SqlState::TRANSACTION_TIMEOUT,
@@ -196,7 +194,6 @@ impl PoolerError {
             Self::CertificateFailed(user) => {
                 format!("certificate authentication failed for user \"{user}\"")
             }
-            Self::ConnectFailed => "cannot connect to the server".into(),
             Self::DatabaseDisabled(name) => {
                 format!("database \"{name}\" is not currently accepting connections")
             }
@@ -277,7 +274,6 @@ impl PoolerError {
             Self::CertificateFailed(_) => "certificate authentication failed",
             Self::ClientIdleTimeout => "client_idle_timeout",
             Self::ConfigError => "bouncer config error",
-            Self::ConnectFailed => "connect failed",
             Self::DatabaseRemoved => "database removed",
             Self::EmptyPassword => "empty password returned by client",
             Self::ForcedDisconnect => "admin forced disconnect",
