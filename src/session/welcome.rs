@@ -112,7 +112,7 @@ impl Proved {
             .pools
             .client_place(pool.database(), settings.max_clients)
             .map_err(|no_place| SessionError::from(too_many(no_place)))?;
-        asked.refuse_untracked(pool.tracked(), settings)?;
+        asked.refuse_untracked(&pool.settings().track_parameters, settings)?;
         let user = self.identity.user();
         let limit = cx
             .pools
