@@ -12,6 +12,7 @@ mod guard;
 pub mod jwks;
 pub mod lines;
 pub mod login;
+mod lookup;
 mod relay;
 pub mod roster;
 pub mod serve;

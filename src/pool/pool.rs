@@ -233,11 +233,12 @@ impl Pool {
         evicted
     }
 
-    /// Takes over what the users file has for a user now, if servers are opened in its name; a
-    /// login that has failed is tried again with it.
+    /// Takes over the secret that a login has brought, if servers are opened in the client's
+    /// name; a login at the server that has failed is tried again with it. A login that brings
+    /// none, such as one by certificate, leaves the one that is there.
     pub fn renew_secret(&self, user: &UserName, secret: Option<Arc<Secret>>) {
         let own = self.database().server.is_none() && self.user() == user;
-        if own && self.workshop.credentials.renew(secret) {
+        if own && secret.is_some() && self.workshop.credentials.renew(secret) {
             self.workshop.forget_failure();
         }
     }

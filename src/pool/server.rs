@@ -4,6 +4,7 @@ pub mod connect;
 pub mod info;
 pub mod line;
 pub mod login;
+pub mod lookup;
 pub mod reset;
 
 use std::future::poll_fn;
