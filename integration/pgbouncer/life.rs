@@ -105,7 +105,11 @@ fn the_version_is_what_tools_take_for_pgbouncers() {
     let said = run(&["-V"]);
     assert!(said.status.success());
     let said = text(&said.stdout);
-    let expected = concat!("PgBouncer 1.25.2 (pgwarden ", env!("CARGO_PKG_VERSION"), ")");
+    let expected = concat!(
+        "PgBouncer 1.25.2 (pgwarden ",
+        env!("CARGO_PKG_VERSION"),
+        ")"
+    );
     assert_eq!(said.lines().next(), Some(expected));
     assert!(said.contains("\ntls: "), "{said}");
     assert_eq!(text(&run(&["--version"]).stdout), said);
@@ -122,7 +126,12 @@ fn help_is_no_failure() {
 
 #[test]
 fn arguments_that_are_none_are_refused_with_pgbouncers_exit_code() {
-    for arguments in [&[][..], &["a.toml", "b.toml"], &["--frob", "a.toml"], &["-d"]] {
+    for arguments in [
+        &[][..],
+        &["a.toml", "b.toml"],
+        &["--frob", "a.toml"],
+        &["-d"],
+    ] {
         let said = run(arguments);
         assert_eq!(said.status.code(), Some(1), "{arguments:?}");
         assert!(!said.stderr.is_empty(), "{arguments:?}");

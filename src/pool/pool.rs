@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use deadpool::managed::{self, PoolConfig, PoolError, QueueMode, Timeouts};
 use tokio::sync::{Notify, Semaphore};
-use tracing::info;
+use tracing::warn;
 
 use crate::auth::names::{DatabaseName, UserName};
 use crate::auth::scram::Keys;
@@ -340,12 +340,16 @@ impl Pool {
                 Some(reserve) => {
                     let later = async {
                         tokio::time::sleep(self.settings().reserve_timeout).await;
-                        let (database, user) = (self.database_name(), self.user());
-                        info!(
-                            target: lines::PLAIN, %database, %user,
-                            "taking connection from reserve_pool"
-                        );
-                        reserve.get().await
+                        let got = reserve.get().await;
+                        let is_new = |server| managed::Object::metrics(server).recycle_count == 0;
+                        if got.as_ref().is_ok_and(is_new) {
+                            let (database, user) = (self.database_name(), self.user());
+                            warn!(
+                                target: lines::PLAIN, %database, %user,
+                                "taking connection from reserve_pool"
+                            );
+                        }
+                        got
                     };
                     tokio::select! {
                         biased;

@@ -86,7 +86,11 @@ fn a_daemon_that_could_not_be_found_or_heard_is_not_started() {
         let file = dir.path().join("pgwarden.toml");
         let said = pgwarden().arg("-d").arg(&file).output().unwrap();
         assert_eq!(said.status.code(), Some(1));
-        assert!(text(&said.stderr).contains(complaint), "{}", text(&said.stderr));
+        assert!(
+            text(&said.stderr).contains(complaint),
+            "{}",
+            text(&said.stderr)
+        );
     }
 }
 
@@ -99,17 +103,38 @@ async fn root_becomes_the_user_that_it_is_told_to() {
     let dir = folder();
     let port = settings(dir.path(), "", NAMED);
     let file = dir.path().join("pgwarden.toml");
-    let started = pgwarden().args(["-d", "-u", "nobody"]).arg(&file).output().unwrap();
+    let started = pgwarden()
+        .args(["-d", "-u", "nobody"])
+        .arg(&file)
+        .output()
+        .unwrap();
     assert!(started.status.success(), "{}", text(&started.stderr));
     let pid = Pid::from_raw(number(dir.path()).unwrap()).unwrap();
     let _daemon = Background(pid);
-    let nobody = text(&std::process::Command::new("id").args(["-u", "nobody"]).output().unwrap().stdout);
+    let nobody = text(
+        &std::process::Command::new("id")
+            .args(["-u", "nobody"])
+            .output()
+            .unwrap()
+            .stdout,
+    );
     let nobody = nobody.trim();
     assert_eq!(status(pid, "Uid"), [nobody; 4].join("\t"));
-    assert!(!status(pid, "Groups").split_whitespace().any(|group| group == "0"));
+    assert!(
+        !status(pid, "Groups")
+            .split_whitespace()
+            .any(|group| group == "0")
+    );
     let _ = connect(port, "app", "pgbouncer").await.unwrap();
-    let wrong = pgwarden().args(["-u", "nobody-of-this-name"]).arg(&file).output().unwrap();
+    let wrong = pgwarden()
+        .args(["-u", "nobody-of-this-name"])
+        .arg(&file)
+        .output()
+        .unwrap();
     assert_eq!(wrong.status.code(), Some(1));
     let said = text(&wrong.stderr);
-    assert!(said.contains("could not find user 'nobody-of-this-name'"), "{said}");
+    assert!(
+        said.contains("could not find user 'nobody-of-this-name'"),
+        "{said}"
+    );
 }

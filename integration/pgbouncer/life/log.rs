@@ -35,7 +35,10 @@ async fn a_client_and_its_server_are_followed_from_login_to_close() {
     client.simple_query("select 1").await.unwrap();
     drop(client);
     let client = "{t} [{n}] LOG C-0x{x}: shop/app@127.0.0.1:{n} ";
-    let server = format!("{{t}} [{{n}}] LOG S-0x{{x}}: shop/app@127.0.0.1:{} ", postgres.port);
+    let server = format!(
+        "{{t}} [{{n}}] LOG S-0x{{x}}: shop/app@127.0.0.1:{} ",
+        postgres.port
+    );
     let attempt = format!("{client}login attempt: db=shop user=app tls=no replication=no");
     has(&pooler, 1, &attempt).await;
     let opened = format!("{server}new connection to server (from 127.0.0.1:{{n}})");
@@ -48,7 +51,10 @@ async fn a_client_and_its_server_are_followed_from_login_to_close() {
     for line in log.lines() {
         assert!(is_like(line, "{t} [{n}] {*}"), "{line}");
     }
-    assert_eq!(count(&log, "{t} [{n}] LOG client connections dropped, exiting"), 1);
+    assert_eq!(
+        count(&log, "{t} [{n}] LOG client connections dropped, exiting"),
+        1
+    );
 }
 
 #[tokio::test]
@@ -58,12 +64,21 @@ async fn a_client_on_a_unix_socket_is_named_by_its_process() {
     let of_listen = format!("unix_socket_dir = \"{}\"\n", dir.path().display());
     let pooler = Pooler::start(&format!("{of_listen}{}", logging(&postgres, ""))).await;
     let mut config = Config::new();
-    config.host_path(dir.path()).port(pooler.port).user("app").dbname("shop");
+    config
+        .host_path(dir.path())
+        .port(pooler.port)
+        .user("app")
+        .dbname("shop");
     drop(connect_with(&config).await.unwrap());
     let (pid, port) = (std::process::id(), pooler.port);
     let client = format!("{{t}} [{{n}}] LOG C-0x{{x}}: shop/app@unix({pid}):{port} ");
     has(&pooler, 1, &format!("{client}login attempt: {{*}}")).await;
-    has(&pooler, 1, &format!("{client}closing because: client close request (age={{n}}s)")).await;
+    has(
+        &pooler,
+        1,
+        &format!("{client}closing because: client close request (age={{n}}s)"),
+    )
+    .await;
 }
 
 #[tokio::test]
@@ -102,8 +117,18 @@ async fn a_server_that_ends_is_said_to_have_crashed() {
         .await
         .unwrap_err();
     let crashed = "closing because: server conn crashed? (age={n}s)";
-    has(&pooler, 1, &format!("{{t}} [{{n}}] LOG S-0x{{x}}: shop/app@{{*}} {crashed}")).await;
-    has(&pooler, 1, &format!("{{t}} [{{n}}] LOG C-0x{{x}}: shop/app@{{*}} {crashed}")).await;
+    has(
+        &pooler,
+        1,
+        &format!("{{t}} [{{n}}] LOG S-0x{{x}}: shop/app@{{*}} {crashed}"),
+    )
+    .await;
+    has(
+        &pooler,
+        1,
+        &format!("{{t}} [{{n}}] LOG C-0x{{x}}: shop/app@{{*}} {crashed}"),
+    )
+    .await;
 }
 
 #[tokio::test]
@@ -113,7 +138,12 @@ async fn each_kind_of_line_can_be_switched_off_and_on_again_by_a_reload() {
     let pooler = Pooler::start(&logging(&postgres, off)).await;
     drop(connect(pooler.port, "app", "shop").await.unwrap());
     connect(pooler.port, "app", "nowhere").await.unwrap_err();
-    let all = ["login attempt", "new connection", "closing because", "pooler error"];
+    let all = [
+        "login attempt",
+        "new connection",
+        "closing because",
+        "pooler error",
+    ];
     let log = pooler.log();
     for kind in all {
         assert!(!log.contains(kind), "{kind}: {log}");
@@ -121,7 +151,10 @@ async fn each_kind_of_line_can_be_switched_off_and_on_again_by_a_reload() {
     pooler.reload(&logging(&postgres, "")).await;
     connect(pooler.port, "app", "nowhere").await.unwrap_err();
     let log = pooler.log();
-    assert!(log.contains("login attempt") && log.contains("pooler error"), "{log}");
+    assert!(
+        log.contains("login attempt") && log.contains("pooler error"),
+        "{log}"
+    );
 }
 
 #[tokio::test]
@@ -162,7 +195,10 @@ async fn a_log_file_is_begun_anew_by_a_reload_and_quiet_is_quiet() {
         .arg(dir.path().join("pgwarden.toml"))
         .spawn()
         .unwrap();
-    let (file, moved) = (dir.path().join("pooler.log"), dir.path().join("pooler.log.1"));
+    let (file, moved) = (
+        dir.path().join("pooler.log"),
+        dir.path().join("pooler.log.1"),
+    );
     let log = || fs::read_to_string(&file).unwrap_or_default();
     eventually("it is up", async || log().contains("process up")).await;
     // -v: what happens to each connection.
@@ -187,9 +223,16 @@ async fn the_other_forms_have_the_same_fields() {
     let pooler = Pooler::start(&json).await;
     connect(pooler.port, "app", "nowhere").await.unwrap_err();
     let log = pooler.log();
-    let line = log.lines().find(|line| line.contains("closing because: no"));
+    let line = log
+        .lines()
+        .find(|line| line.contains("closing because: no"));
     let line = line.unwrap_or_else(|| panic!("{log}"));
-    for field in ["\"client\":", "\"database\":\"nowhere\"", "\"user\":\"app\"", "\"age\":"] {
+    for field in [
+        "\"client\":",
+        "\"database\":\"nowhere\"",
+        "\"user\":\"app\"",
+        "\"age\":",
+    ] {
         assert!(line.contains(field), "{field}: {line}");
     }
 }
@@ -246,7 +289,9 @@ fn pgbouncer(program: &Path, dir: &Path, server: u16) -> (Child, u16) {
     let mut command = match rustix::process::getuid().is_root() {
         true => {
             let mut command = Command::new("setpriv");
-            command.args(["--reuid=postgres", "--clear-groups"]).arg(program);
+            command
+                .args(["--reuid=postgres", "--clear-groups"])
+                .arg(program);
             command
         }
         false => Command::new(program),

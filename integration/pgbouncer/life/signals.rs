@@ -38,8 +38,7 @@ async fn usr1_pauses_and_usr2_resumes() {
     let console = connect(pooler.port, "app", "pgbouncer").await.unwrap();
     eventually("the client waits", async || {
         let clients = console.simple_query("show clients").await.unwrap();
-        format!("{clients:?}").contains("\"waiting\"")
-            || format!("{clients:?}").contains("waiting")
+        format!("{clients:?}").contains("\"waiting\"") || format!("{clients:?}").contains("waiting")
     })
     .await;
     assert!(!query.is_finished());
@@ -56,14 +55,20 @@ async fn term_closes_tcp_at_once_and_leaves_the_unix_socket_to_the_console() {
     let mut pooler = start(&postgres, &of_listen).await;
     let client = connect(pooler.port, "app", "shop").await.unwrap();
     pooler.signal(Signal::TERM);
-    says(&pooler, "got SIGTERM, shutting down, waiting for all clients disconnect").await;
+    says(
+        &pooler,
+        "got SIGTERM, shutting down, waiting for all clients disconnect",
+    )
+    .await;
     eventually("TCP is closed", async || {
         std::net::TcpStream::connect(("127.0.0.1", pooler.port)).is_err()
     })
     .await;
     let mut config = Config::new();
     config.host_path(dir.path()).port(pooler.port).user("app");
-    let console = connect_with(config.clone().dbname("pgbouncer")).await.unwrap();
+    let console = connect_with(config.clone().dbname("pgbouncer"))
+        .await
+        .unwrap();
     console.simple_query("show version").await.unwrap();
     let error = connect_with(config.dbname("shop")).await.unwrap_err();
     assert!(error.as_db_error().is_some(), "{error}");
@@ -89,7 +94,11 @@ async fn the_second_term_ends_at_once_and_well() {
         assert!(pooler.is_running());
         pooler.signal(signal);
         assert_eq!(pooler.ended().await.code(), Some(0));
-        says(&pooler, &format!("got {name} while shutting down, fast exit")).await;
+        says(
+            &pooler,
+            &format!("got {name} while shutting down, fast exit"),
+        )
+        .await;
     }
 }
 

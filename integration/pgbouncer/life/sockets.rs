@@ -56,10 +56,16 @@ async fn two_processes_share_a_port_if_both_want_to() {
     is_up(second.path()).await;
     // Each of them alone is enough.
     drop(one);
-    eventually("the other serves", async || connect(port, "app", "pgbouncer").await.is_ok()).await;
+    eventually("the other serves", async || {
+        connect(port, "app", "pgbouncer").await.is_ok()
+    })
+    .await;
     let alone = text.replace("so_reuseport = true", "");
     fs::write(first.path().join("pgwarden.toml"), alone).unwrap();
-    let refused = pgwarden().arg(first.path().join("pgwarden.toml")).output().unwrap();
+    let refused = pgwarden()
+        .arg(first.path().join("pgwarden.toml"))
+        .output()
+        .unwrap();
     assert_eq!(refused.status.code(), Some(1));
     let said = super::text(&refused.stderr);
     let expected = format!("cannot listen on 127.0.0.1:{port}: ");
@@ -89,10 +95,16 @@ async fn a_unix_socket_has_its_mode_and_is_gone_in_the_end() {
     assert_eq!(about.permissions().mode() & 0o777, 0o700);
     assert_eq!(about.uid(), rustix::process::getuid().as_raw());
     // A second process does not take it away.
-    let refused = pgwarden().arg(dir.path().join("pgwarden.toml")).output().unwrap();
+    let refused = pgwarden()
+        .arg(dir.path().join("pgwarden.toml"))
+        .output()
+        .unwrap();
     assert_eq!(refused.status.code(), Some(1));
     let said = super::text(&refused.stderr);
-    assert!(said.contains("FATAL unix socket is in use, cannot continue"), "{said}");
+    assert!(
+        said.contains("FATAL unix socket is in use, cannot continue"),
+        "{said}"
+    );
     assert!(socket.exists());
     process.signal(Signal::TERM);
     eventually("the socket is gone", async || !socket.exists()).await;
@@ -108,7 +120,10 @@ async fn an_abstract_socket_has_no_file() {
     is_up(dir.path()).await;
     let listening = fs::read_to_string("/proc/net/unix").unwrap();
     let expected = format!("{name}/.s.PGSQL.{port}");
-    assert!(listening.lines().any(|line| line.ends_with(&expected)), "{listening}");
+    assert!(
+        listening.lines().any(|line| line.ends_with(&expected)),
+        "{listening}"
+    );
 }
 
 #[tokio::test]
@@ -145,12 +160,17 @@ async fn systemd_is_told_of_start_reload_and_stop() {
         super::text(&buffer[..len])
     };
     let mut command = program_in(dir.path());
-    command.env("NOTIFY_SOCKET", &path).arg(dir.path().join("pgwarden.toml"));
+    command
+        .env("NOTIFY_SOCKET", &path)
+        .arg(dir.path().join("pgwarden.toml"));
     let process = Running(command.spawn().unwrap());
     assert!(heard().starts_with("READY=1\nSTATUS="));
     process.signal(Signal::HUP);
     let reloading = heard();
-    assert!(reloading.starts_with("RELOADING=1\nMONOTONIC_USEC="), "{reloading}");
+    assert!(
+        reloading.starts_with("RELOADING=1\nMONOTONIC_USEC="),
+        "{reloading}"
+    );
     assert!(heard().starts_with("READY=1\n"));
     process.signal(Signal::TERM);
     assert!(heard().starts_with("STOPPING=1\n"));

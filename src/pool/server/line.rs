@@ -93,5 +93,7 @@ pub const LIFETIME: &str = "server lifetime over";
 pub const PAUSED: &str = "pause mode";
 /// It did not answer the check.
 pub const TEST_FAILED: &str = "test query failed";
-/// Whose it was could be noticed.
-pub const UNCLEAN: &str = "unclean server";
+/// Its client went away, and something may still be under way.
+pub const UNCLEAN: &str = "client disconnected with query in progress";
+/// Its client went away and left something behind that cannot be cleaned.
+pub const UNREADY: &str = "client disconnect while server was not ready";
