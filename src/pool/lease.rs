@@ -61,14 +61,11 @@ impl Lease {
         let expired = server.expires.is_some_and(|expires| expires <= now);
         let epoch = server.epoch;
         if !ready || expired || !self.workshop.is_current(epoch) {
-            if ready {
-                let reason = if expired {
-                    line::LIFETIME
-                } else {
-                    line::CHANGED
-                };
-                self.server().line.because(reason);
-            }
+            self.server().line.because(match (ready, expired) {
+                (false, _) => line::UNREADY,
+                (true, true) => line::LIFETIME,
+                (true, false) => line::CHANGED,
+            });
             return Released::Closed;
         }
         let server = self.server();
