@@ -138,3 +138,23 @@ async fn root_becomes_the_user_that_it_is_told_to() {
         "{said}"
     );
 }
+
+#[test]
+fn root_is_refused_with_pgbouncers_file_and_no_user() {
+    if !rustix::process::getuid().is_root() {
+        eprintln!("skipped: not root");
+        return;
+    }
+    let dir = folder();
+    let file = dir.path().join("pgbouncer.ini");
+    let port = crate::support::free_port();
+    let ini = format!(
+        "[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {port}\nunix_socket_dir =\n\
+         auth_type = any\n"
+    );
+    fs::write(&file, ini).unwrap();
+    let refused = pgwarden().arg(&file).output().unwrap();
+    assert_eq!(refused.status.code(), Some(1));
+    let said = text(&refused.stderr);
+    assert!(said.contains("should not run as root"), "{said}");
+}
