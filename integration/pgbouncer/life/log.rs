@@ -223,9 +223,8 @@ async fn the_other_forms_have_the_same_fields() {
     let pooler = Pooler::start(&json).await;
     connect(pooler.port, "app", "nowhere").await.unwrap_err();
     let log = pooler.log();
-    let line = log
-        .lines()
-        .find(|line| line.contains("closing because: no"));
+    let mut lines = log.lines();
+    let line = lines.find(|line| line.contains("closing because: ") && line.contains("nowhere"));
     let line = line.unwrap_or_else(|| panic!("{log}"));
     for field in [
         "\"client\":",
