@@ -8,6 +8,7 @@ use tracing::info;
 
 use crate::pool::lines;
 use crate::pool::server::info::ServerInfo;
+use crate::pool::workshop::next_id;
 
 /// Who a server is, for the log. Tells of its opening when made and of its end when dropped.
 #[derive(Debug)]
@@ -51,6 +52,14 @@ impl ServerLine {
             );
         }
         this
+    }
+
+    /// Notes a server that was never one: it could not be connected to, or did not let us in.
+    pub(in crate::pool) fn failed((database, user): (&str, &str), address: &str, reason: &str) {
+        info!(
+            target: lines::DISCONNECTIONS, server = next_id(), database, user, address, reason,
+            age = 0, "closing because: {reason} (age=0s)"
+        );
     }
 
     /// Says why the server will be closed; the last reason counts.
