@@ -45,7 +45,7 @@ fn settings(dir: &Path, more_of_listen: &str, more: &str) -> u16 {
     let port = free_port();
     let text = format!(
         "[listen]\nport = {port}\n{more_of_listen}\n[auth]\nmethod = \"trust\"\n\
-         [console]\nadmins = [\"app\"]\n[log]\nformat = \"pgbouncer\"\n{more}\n"
+         [console]\nadmins = [\"app\"]\n[databases.shop]\nport = 1\n[log]\nformat = \"pgbouncer\"\n{more}\n"
     );
     std::fs::write(dir.join("pgwarden.toml"), text).unwrap();
     port

@@ -74,7 +74,8 @@ async fn two_processes_share_a_port_if_both_want_to() {
 
 #[tokio::test]
 async fn several_addresses_and_names_are_served() {
-    let settings = "address = [\"127.0.0.2\", \"localhost\"]\n[auth]\nmethod = \"trust\"\n";
+    let settings = "address = [\"127.0.0.2\", \"localhost\"]\n[auth]\nmethod = \"trust\"\n\
+                    [databases.shop]\nport = 1\n";
     let pooler = Pooler::start(settings).await;
     TcpStream::connect(("127.0.0.1", pooler.port)).unwrap();
     TcpStream::connect(("127.0.0.2", pooler.port)).unwrap();
