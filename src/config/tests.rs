@@ -2,6 +2,7 @@
 
 mod access;
 mod environment;
+mod ini;
 mod oauth;
 mod questions;
 mod reference;
