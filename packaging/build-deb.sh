@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Builds the Debian package:   packaging/build-deb.sh [--binary FILE] [--output FOLDER]
 #
-# Without --binary it builds a release first. Needs Rust, gcc, libclang-dev, dpkg-dev, python3 and
+# Without --binary it builds a release first. Needs Rust, gcc, libclang-dev, libpam0g-dev, dpkg-dev, python3 and
 # Debian; prints the path of the package.
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use tokio::runtime::Handle;
 use tokio::sync::watch;
@@ -11,6 +12,7 @@ use tokio::task::JoinHandle;
 use tracing::{error, info, warn};
 
 use crate::app::readers;
+use crate::app::systemd;
 use crate::app::workers::{Order, Workers};
 use crate::config::settings::Settings;
 use crate::console::control::{
@@ -22,7 +24,8 @@ use crate::session::denials::Denials;
 use crate::session::stats::LoginStats;
 use crate::session::usage::Usages;
 use crate::telemetry::audit::AuditLog;
-use crate::telemetry::logs::LogLevel;
+use crate::telemetry::logs::Log;
+use crate::wire::tcp::TcpSettings;
 
 /// What every part of the process may need of the others.
 #[derive(Debug)]
@@ -48,7 +51,7 @@ pub(super) struct Process {
 /// Where the process writes what happens.
 #[derive(Debug)]
 pub(super) struct Logs {
-    pub(super) log: LogLevel,
+    pub(super) log: Log,
     pub(super) audit: Arc<AuditLog>,
 }
 
@@ -80,6 +83,18 @@ impl Process {
     /// The way to shut down, once somebody asks for it.
     pub(super) fn shutdown_asked(&self) -> watch::Receiver<Option<ShutdownMode>> {
         self.shutdown.subscribe()
+    }
+
+    /// What the kernel is told of clients' connections.
+    pub(super) fn tcp(&self) -> TcpSettings {
+        let settings = self.settings.lock().unwrap_or_else(PoisonError::into_inner);
+        settings.listen.tcp
+    }
+
+    /// How often counts are logged.
+    pub(super) fn stats_period(&self) -> Duration {
+        let settings = self.settings.lock().unwrap_or_else(PoisonError::into_inner);
+        settings.telemetry.stats_period
     }
 
     /// Whether new clients are turned away.
@@ -115,6 +130,16 @@ impl Process {
 
     /// Loads the file anew, whole or not at all.
     pub(super) fn reload_now(&self) -> Result<(), Vec<String>> {
+        if self.is_closing() {
+            return self.load_anew();
+        }
+        systemd::reloading();
+        let loaded = self.load_anew();
+        systemd::ready();
+        loaded
+    }
+
+    fn load_anew(&self) -> Result<(), Vec<String>> {
         let file = self.file().clone();
         match Settings::load(&file) {
             Ok(settings) => {
@@ -145,7 +170,7 @@ impl Process {
         Arc::make_mut(&mut settings.session.policy).generation =
             self.reloads.fetch_add(1, Ordering::Relaxed) + 1;
         if let Err(error) = self.logs.log.reload(&settings.telemetry) {
-            error!(%error, "log level not changed");
+            error!(%error, "the log is not wholly what the settings say");
         }
         self.pools.reload(settings.pools.clone());
         let mut current = self.settings.lock().unwrap_or_else(PoisonError::into_inner);

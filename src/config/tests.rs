@@ -3,6 +3,7 @@
 mod access;
 mod environment;
 mod ini;
+mod ldap;
 mod oauth;
 mod questions;
 mod reference;
