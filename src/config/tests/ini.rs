@@ -225,6 +225,7 @@ fn show_config_has_the_rows_of_pgbouncer_in_its_order_and_then_our_own() {
             "auth_type" => "trust",
             "conffile" => "pgbouncer.ini",
             "unix_socket_mode" => "511",
+            "verbose" => "0",
             _ => &row.default,
         };
         assert_eq!(row.value, expected, "{}", row.key);
