@@ -18,6 +18,7 @@ pub mod server;
 pub mod settings;
 pub mod statement;
 pub mod stats;
+pub mod timeouts;
 pub mod tracked;
 
 pub use lease::{Lease, Released};

@@ -11,6 +11,7 @@ pub mod error;
 mod guard;
 pub mod jwks;
 pub mod login;
+pub mod progress;
 mod relay;
 pub mod roster;
 pub mod serve;

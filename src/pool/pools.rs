@@ -17,6 +17,7 @@ use crate::pool::needs::Needs;
 use crate::pool::pool::Pool;
 use crate::pool::server::info::Registry;
 use crate::pool::settings::{DatabaseSettings, PoolsSettings};
+use crate::pool::timeouts::Timeouts;
 
 /// The pools, each made when somebody first needs it.
 #[derive(Debug)]
@@ -127,6 +128,16 @@ impl Pools {
         let pool = self.make(&mut state, database, credentials);
         state.pools.insert(key, pool.clone());
         Ok(pool)
+    }
+
+    /// How long what somebody does who was admitted to a database may last, by the settings as
+    /// they are now; `None`: they do not know the database any more.
+    pub fn timeouts(&self, admission: &Admission) -> Option<Timeouts> {
+        let needs = Needs::of(admission, None, SystemTime::now());
+        let state = self.state();
+        let database = state.settings.databases.get(admission.database())?;
+        let database = needs.apply(database, &state.settings.roles)?;
+        Some(Timeouts::of_pool(&database.pool))
     }
 
     /// Makes the pools that are kept filled whether or not anybody comes: those with a

@@ -4,7 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Instant, SystemTime};
 
 use crate::auth::names::UserName;
 use crate::auth::scram::Verifier;
@@ -71,9 +71,15 @@ impl Context {
         self.settings.borrow().clone()
     }
 
-    /// How long a client may be silent at the moment.
-    pub fn idle_timeout(&self) -> Option<Duration> {
-        self.settings.borrow().idle_timeout
+    /// Has a client's timeouts be what the settings now say, of what it does at the moment too.
+    pub(super) fn limit(&self, client: &Client) {
+        let admission = client.admission.borrow();
+        if let Some(admission) = &*admission
+            && let Some(timeouts) = self.pools.timeouts(admission)
+        {
+            client.progress.limit(timeouts);
+            client.idle_timeout.set(self.settings.borrow().idle_timeout);
+        }
     }
 
     /// Replaces the settings. Clients that have logged in keep what they have, but for their
@@ -84,6 +90,7 @@ impl Context {
         let now = self.bench.tick();
         for client in self.roster.all() {
             self.readmit(&client, now);
+            self.limit(&client);
         }
     }
 

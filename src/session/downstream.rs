@@ -356,6 +356,7 @@ pub(super) fn put_insert(out: &mut Vec<u8>, kind: Kind, status: TransactionStatu
         }
         // Never inserted: only the server can answer these.
         Kind::Bind
+        | Kind::CopyEnd
         | Kind::Describe
         | Kind::Execute
         | Kind::FunctionCall

@@ -203,6 +203,7 @@ impl Exchange<'_> {
         self.line.inbox.consume(done);
         if idle && self.tally.readies > 0 && !server.replies.is_answered() {
             self.tally.query_began = Instant::now();
+            self.client.progress.asks(self.tally.query_began);
         }
         self.put_inserts(server, cx)?;
         match scan {
@@ -287,8 +288,14 @@ impl Exchange<'_> {
         self.tally.stale_plans |= seen.stale_plans;
         self.tally.reset |= seen.reset;
         self.tally.changed |= seen.changed;
-        if seen.readies > 0 {
+        if seen.readies == 0 {
+            self.client.progress.hears();
+        } else {
             self.tally.readies += u64::from(seen.readies);
+            if server.replies.is_answered() {
+                let in_block = server.replies.status() != TransactionStatus::Idle;
+                self.client.progress.is_answered(in_block);
+            }
         }
         if seen.fatal {
             return Err(SessionError::ServerEnded);
@@ -362,7 +369,7 @@ impl Exchange<'_> {
 
     fn signals(&mut self, server: &mut Server, cx: &Context<'_>) -> Result<()> {
         match self.client.take_signal() {
-            Signal::None | Signal::WaitTimeout(_) => Ok(()),
+            Signal::None | Signal::TellWaiting | Signal::WaitTimeout(_) => Ok(()),
             Signal::End(error) => Err(SessionError::Refused(error)),
             Signal::StopStatement => {
                 self.stop_statement(server, cx);

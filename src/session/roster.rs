@@ -12,6 +12,7 @@ use foldhash::fast::RandomState;
 use crate::policy::admission::Admission;
 use crate::pool::server::info::ServerInfo;
 use crate::session::audit::Who;
+use crate::session::progress::{Patience, Progress};
 use crate::wire::cancel_key::CancelKey;
 use crate::wire::error_response::ErrorResponse;
 use crate::wire::sqlstate::SqlState;
@@ -43,8 +44,10 @@ pub struct Client {
     pub state: Cell<ClientState>,
     /// When it began to do that, or sent its latest query.
     pub since: Cell<Instant>,
-    /// How long it may wait for a server, or be silent, in this state. `None`: for ever.
-    pub limit: Cell<Option<Duration>>,
+    /// How long it may be silent while it has no server. `None`: for ever.
+    pub idle_timeout: Cell<Option<Duration>>,
+    /// What it does with its server, and how long that may last.
+    pub progress: Progress,
     /// Statements it has prepared.
     pub prepared: Cell<usize>,
     /// The server it has.
@@ -94,6 +97,8 @@ pub enum Signal {
     None,
     /// To have the statement that runs cancelled: it has taken longer than its role may.
     StopStatement,
+    /// To be told that it waits for a server, once.
+    TellWaiting,
     /// To give up waiting for a server: it has taken longer than this.
     WaitTimeout(Duration),
 }
@@ -114,7 +119,8 @@ impl Client {
             replication: Cell::new("none"),
             state: Cell::new(ClientState::Login),
             since: Cell::new(Instant::now()),
-            limit: Cell::new(None),
+            idle_timeout: Cell::new(None),
+            progress: Progress::default(),
             prepared: Cell::new(0),
             server: RefCell::default(),
             admission: RefCell::default(),
@@ -127,11 +133,10 @@ impl Client {
         })
     }
 
-    /// Changes the state, at this time and for no longer than `limit`.
-    pub fn enter(&self, state: ClientState, now: Instant, limit: Option<Duration>) {
+    /// Changes the state, at this time.
+    pub fn enter(&self, state: ClientState, now: Instant) {
         self.state.set(state);
         self.since.set(now);
-        self.limit.set(limit);
     }
 
     /// Notes who is to be woken for a signal; to be called by the client's task before it
@@ -166,6 +171,43 @@ impl Client {
             self.signal.replace(signal);
         }
         self.wake();
+    }
+
+    /// Ends the client because something takes longer than the setting of this name allows.
+    fn time_out(&self, name: &str) {
+        let error = ErrorResponse::fatal(SqlState::PROTOCOL_VIOLATION, name);
+        self.signal(Signal::End(error));
+    }
+
+    /// Ends what has lasted too long.
+    fn expire(&self, now: Instant) {
+        if self.deadline.get().is_some_and(|deadline| now >= deadline) {
+            self.deadline.set(None);
+            self.signal(Signal::StopStatement);
+        }
+        let since = self.since.get();
+        match self.state.get() {
+            ClientState::Active => {
+                if let Some(name) = self.progress.overtime(now) {
+                    self.time_out(name);
+                }
+            }
+            ClientState::Idle => {
+                let silent = now.saturating_duration_since(since);
+                if self.idle_timeout.get().is_some_and(|limit| silent >= limit) {
+                    self.time_out("client_idle_timeout");
+                }
+            }
+            ClientState::Login => {}
+            ClientState::Waiting => match self.progress.patience(since, now) {
+                Patience::QueryTimeout => self.time_out("query_timeout"),
+                Patience::Tell if matches!(*self.signal.borrow(), Signal::None) => {
+                    self.signal(Signal::TellWaiting);
+                }
+                Patience::Tell | Patience::Wait => {}
+                Patience::WaitTimeout(limit) => self.signal(Signal::WaitTimeout(limit)),
+            },
+        }
     }
 
     fn wake(&self) {
@@ -225,30 +267,7 @@ impl Roster {
     /// timer of its own then.
     pub fn expire(&self, now: Instant) {
         for client in self.clients.borrow().values() {
-            if client
-                .deadline
-                .get()
-                .is_some_and(|deadline| now >= deadline)
-            {
-                client.deadline.set(None);
-                client.signal(Signal::StopStatement);
-            }
-            let Some(limit) = client.limit.get() else {
-                continue;
-            };
-            if now.saturating_duration_since(client.since.get()) < limit {
-                continue;
-            }
-            let signal = match client.state.get() {
-                ClientState::Idle => Signal::End(ErrorResponse::fatal(
-                    SqlState::PROTOCOL_VIOLATION,
-                    "client_idle_timeout",
-                )),
-                ClientState::Waiting => Signal::WaitTimeout(limit),
-                ClientState::Active | ClientState::Login => continue,
-            };
-            client.limit.set(None);
-            client.signal(signal);
+            client.expire(now);
         }
     }
 

@@ -27,7 +27,7 @@ use crate::session::roster::{Client, ClientState, Signal};
 use crate::session::upstream::Scan;
 use crate::session::usage::Connected;
 use crate::wire::backend::{self, TransactionStatus};
-use crate::wire::error_response::ErrorResponse;
+use crate::wire::error_response::{ErrorResponse, Severity};
 use crate::wire::frontend::{Frontend, Tag};
 use crate::wire::head::Head;
 use crate::wire::parameters::Parameters;
@@ -71,7 +71,7 @@ impl Session {
     pub async fn serve(&mut self, cx: &Context) -> Result<Farewell> {
         let mut now = Instant::now();
         loop {
-            self.client.enter(ClientState::Idle, now, cx.idle_timeout());
+            self.client.enter(ClientState::Idle, now);
             // A part of a message that came with the last exchange has been counted there.
             let counted = self.line.inbox.unread().len();
             if let Some(farewell) = self.idle(cx).await? {
@@ -82,7 +82,8 @@ impl Session {
                 now = Instant::now();
                 continue;
             };
-            self.client.enter(ClientState::Active, lent, None);
+            self.client.enter(ClientState::Active, lent);
+            self.client.progress.begins(began);
             if let Some(guard) = &mut self.line.upstream.guard {
                 guard.served(lent);
             }
@@ -144,6 +145,7 @@ impl Session {
                 Signal::CancelWait
                 | Signal::None
                 | Signal::StopStatement
+                | Signal::TellWaiting
                 | Signal::WaitTimeout(_) => {}
             }
             if cx.is_draining() {
@@ -206,14 +208,14 @@ impl Session {
         loop {
             let waited = {
                 let (line, client) = (&mut self.line, &self.client);
-                let limit = self.pool.settings().query_wait_timeout;
                 let mut checkout = pin!(self.pool.checkout());
                 poll_fn(|task| {
                     if let Poll::Ready(got) = checkout.as_mut().poll(task) {
                         return Poll::Ready(Ok(Some(got)));
                     }
                     if client.state.get() != ClientState::Waiting {
-                        client.enter(ClientState::Waiting, began, limit);
+                        client.progress.waits();
+                        client.enter(ClientState::Waiting, began);
                     }
                     match client.take_signal() {
                         Signal::End(error) => {
@@ -224,7 +226,14 @@ impl Session {
                             let error = CheckoutError::QueryWaitTimeout(limit);
                             return Poll::Ready(Err(error.into()));
                         }
-                        Signal::None | Signal::StopStatement => client.listen(task),
+                        Signal::TellWaiting => waiting_notice().put(line.outbox.buffer()),
+                        Signal::None | Signal::StopStatement => {}
+                    }
+                    client.listen(task);
+                    if let Poll::Ready(Err(error)) =
+                        line.outbox.poll_flush(&mut line.stream, task)
+                    {
+                        return Poll::Ready(Err(SessionError::ClientLost(error)));
                     }
                     // Who waits is watched: its place in the queue is for the living.
                     while line.inbox.unread().len() < MAX_UNREAD {
@@ -291,6 +300,7 @@ impl Session {
                     *values = new.moved_from(old, values);
                 }
                 self.pool = pool;
+                cx.limit(&self.client);
             }
             Ok(_) | Err(_) => return Err(CheckoutError::Closed.into()),
         }
@@ -466,6 +476,15 @@ impl Session {
             self.line.upstream.statements.renew(self.pool.statements());
         }
     }
+}
+
+/// What a client is told that waits for a server for long.
+fn waiting_notice() -> ErrorResponse {
+    ErrorResponse::new(
+        Severity::Notice,
+        SqlState::SUCCESSFUL_COMPLETION,
+        "No server connection available in postgres backend, client being queued",
+    )
 }
 
 /// Whether a client may only read at the moment; `None`: that never changes.

@@ -145,6 +145,7 @@ impl Proved {
         backend::put_ready_for_query(out, TransactionStatus::Idle);
         pool.stats().of(cx.worker).client_logins.add(1);
         let context = meaning(&values, &extra, &pool);
+        cx.limit(client);
         Session {
             line: Line {
                 upstream: Upstream::new(client, &cx.bench, &pool, context),
