@@ -135,9 +135,14 @@ impl Pools {
     pub fn timeouts(&self, admission: &Admission) -> Option<Timeouts> {
         let needs = Needs::of(admission, None, SystemTime::now());
         let state = self.state();
-        let database = state.settings.databases.get(admission.database())?;
-        let database = needs.apply(database, &state.settings.roles)?;
-        Some(Timeouts::of_pool(&database.pool))
+        let settings = &state.settings;
+        let known = settings.databases.get(admission.database());
+        let database = known.or(settings.template.as_ref())?;
+        let database = needs.apply(database, &settings.roles)?;
+        let login = admission.identity().user();
+        let server = database.server.as_ref().map_or(login, |own| &own.user);
+        let (login, server) = (settings.users.get(login), settings.users.get(server));
+        Some(Timeouts::new(&database.pool, login, server))
     }
 
     /// Makes the pools that are kept filled whether or not anybody comes: those with a

@@ -77,8 +77,12 @@ impl Context {
         if let Some(admission) = &*admission
             && let Some(timeouts) = self.pools.timeouts(admission)
         {
+            let settings = self.settings.borrow();
+            client
+                .idle_timeout
+                .set(timeouts.idle.or(settings.idle_timeout));
+            client.max_packet_size.set(settings.max_packet_size);
             client.progress.limit(timeouts);
-            client.idle_timeout.set(self.settings.borrow().idle_timeout);
         }
     }
 

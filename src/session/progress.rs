@@ -7,6 +7,7 @@ use std::cell::Cell;
 use std::time::{Duration, Instant};
 
 use crate::pool::timeouts::Timeouts;
+use crate::wire::pooler_error::PoolerError;
 
 /// What a client that has a server does with it.
 #[derive(Debug, Default)]
@@ -85,20 +86,22 @@ impl Progress {
     }
 
     /// Which timeout the client has reached with its server, if one.
-    pub(super) fn overtime(&self, now: Instant) -> Option<&'static str> {
+    pub(super) fn overtime(&self, now: Instant) -> Option<PoolerError> {
         let timeouts = self.timeouts.get();
         let over = |since: Instant, limit: Option<Duration>| is_over(since, now, limit);
         match self.doing.get() {
             Doing::Nothing => return None,
-            Doing::Query(since) if over(since, timeouts.query) => return Some("query timeout"),
+            Doing::Query(since) if over(since, timeouts.query) => {
+                return Some(PoolerError::QueryTimeout);
+            }
             Doing::Silent(Some(since)) if over(since, timeouts.idle_transaction) => {
-                return Some("idle transaction timeout");
+                return Some(PoolerError::IdleTransactionTimeout);
             }
             Doing::Silent(None) => self.doing.set(Doing::Silent(Some(now))),
             Doing::Query(_) | Doing::Silent(Some(_)) => {}
         }
         let began = self.transaction.get()?;
-        over(began, timeouts.transaction).then_some("transaction timeout")
+        over(began, timeouts.transaction).then_some(PoolerError::TransactionTimeout)
     }
 
     /// What is to become of a client that waits for a server since `since`.
@@ -144,6 +147,7 @@ mod tests {
 
     fn all(limit: Duration) -> Timeouts {
         Timeouts {
+            idle: None,
             query: Some(limit),
             query_wait: Some(limit),
             query_wait_notify: Some(limit),
@@ -173,7 +177,7 @@ mod tests {
         progress.asks(began + 9 * SECOND);
         assert_eq!(progress.overtime(began + 9 * SECOND + SECOND / 2), None);
         let late = began + 10 * SECOND;
-        assert_eq!(progress.overtime(late), Some("query timeout"));
+        assert_eq!(progress.overtime(late), Some(PoolerError::QueryTimeout));
     }
 
     #[test]
@@ -189,7 +193,10 @@ mod tests {
         progress.hears();
         assert_eq!(progress.overtime(began + 6 * SECOND), None, "a notice");
         let late = began + 7 * SECOND;
-        assert_eq!(progress.overtime(late), Some("idle transaction timeout"));
+        assert_eq!(
+            progress.overtime(late),
+            Some(PoolerError::IdleTransactionTimeout)
+        );
         progress.is_answered(false);
         assert_eq!(progress.overtime(late + SECOND), None, "in no transaction");
     }
@@ -207,13 +214,19 @@ mod tests {
         progress.is_answered(true);
         assert_eq!(progress.overtime(began + SECOND / 2), None);
         let late = began + SECOND;
-        assert_eq!(progress.overtime(late), Some("transaction timeout"));
+        assert_eq!(
+            progress.overtime(late),
+            Some(PoolerError::TransactionTimeout)
+        );
         progress.is_answered(false);
         assert_eq!(progress.overtime(late), None);
         progress.asks(late);
         assert_eq!(progress.overtime(late + SECOND / 2), None, "the next");
         let late = late + SECOND;
-        assert_eq!(progress.overtime(late), Some("transaction timeout"));
+        assert_eq!(
+            progress.overtime(late),
+            Some(PoolerError::TransactionTimeout)
+        );
     }
 
     #[test]

@@ -19,9 +19,9 @@ use crate::session::roster::{Client, Signal};
 use crate::session::upstream::{Counts, Passage, Scan, Upstream};
 use crate::wire::backend::TransactionStatus;
 use crate::wire::buffer::Inbox;
-use crate::wire::error_response::ErrorResponse;
 use crate::wire::frontend;
 use crate::wire::outbox::Outbox;
+use crate::wire::pooler_error::PoolerError;
 use crate::wire::sqlstate::SqlState;
 use crate::wire::stream::Stream;
 
@@ -314,10 +314,7 @@ impl Exchange<'_> {
         }
         let in_block = server.replies.status() != TransactionStatus::Idle;
         if seen.readies > 0 && in_block && self.mode == PoolMode::Statement {
-            return Err(SessionError::Refused(ErrorResponse::fatal(
-                SqlState::PROTOCOL_VIOLATION,
-                "transaction blocks not allowed in statement pooling mode",
-            )));
+            return Err(SessionError::Refused(PoolerError::TransactionBlock.into()));
         }
         Ok(())
     }

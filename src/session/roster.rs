@@ -15,7 +15,7 @@ use crate::session::audit::Who;
 use crate::session::progress::{Patience, Progress};
 use crate::wire::cancel_key::CancelKey;
 use crate::wire::error_response::ErrorResponse;
-use crate::wire::sqlstate::SqlState;
+use crate::wire::pooler_error::PoolerError;
 
 /// One client, as its task and others on the same worker see it.
 #[derive(Debug)]
@@ -46,6 +46,8 @@ pub struct Client {
     pub since: Cell<Instant>,
     /// How long it may be silent while it has no server. `None`: for ever.
     pub idle_timeout: Cell<Option<Duration>>,
+    /// Bytes of the longest message.
+    pub max_packet_size: Cell<usize>,
     /// What it does with its server, and how long that may last.
     pub progress: Progress,
     /// Statements it has prepared.
@@ -120,6 +122,7 @@ impl Client {
             state: Cell::new(ClientState::Login),
             since: Cell::new(Instant::now()),
             idle_timeout: Cell::new(None),
+            max_packet_size: Cell::new(usize::MAX),
             progress: Progress::default(),
             prepared: Cell::new(0),
             server: RefCell::default(),
@@ -173,12 +176,6 @@ impl Client {
         self.wake();
     }
 
-    /// Ends the client because something takes longer than the setting of this name allows.
-    fn time_out(&self, name: &str) {
-        let error = ErrorResponse::fatal(SqlState::PROTOCOL_VIOLATION, name);
-        self.signal(Signal::End(error));
-    }
-
     /// Ends what has lasted too long.
     fn expire(&self, now: Instant) {
         if self.deadline.get().is_some_and(|deadline| now >= deadline) {
@@ -188,19 +185,21 @@ impl Client {
         let since = self.since.get();
         match self.state.get() {
             ClientState::Active => {
-                if let Some(name) = self.progress.overtime(now) {
-                    self.time_out(name);
+                if let Some(error) = self.progress.overtime(now) {
+                    self.signal(Signal::End(error.into()));
                 }
             }
             ClientState::Idle => {
                 let silent = now.saturating_duration_since(since);
                 if self.idle_timeout.get().is_some_and(|limit| silent >= limit) {
-                    self.time_out("client_idle_timeout");
+                    self.signal(Signal::End(PoolerError::ClientIdleTimeout.into()));
                 }
             }
             ClientState::Login => {}
             ClientState::Waiting => match self.progress.patience(since, now) {
-                Patience::QueryTimeout => self.time_out("query_timeout"),
+                Patience::QueryTimeout => {
+                    self.signal(Signal::End(PoolerError::QueryTimeoutWaiting.into()));
+                }
                 Patience::Tell if matches!(*self.signal.borrow(), Signal::None) => {
                     self.signal(Signal::TellWaiting);
                 }

@@ -230,8 +230,7 @@ impl Session {
                         Signal::None | Signal::StopStatement => {}
                     }
                     client.listen(task);
-                    if let Poll::Ready(Err(error)) =
-                        line.outbox.poll_flush(&mut line.stream, task)
+                    if let Poll::Ready(Err(error)) = line.outbox.poll_flush(&mut line.stream, task)
                     {
                         return Poll::Ready(Err(SessionError::ClientLost(error)));
                     }

@@ -148,7 +148,7 @@ impl Proved {
         cx.limit(client);
         Session {
             line: Line {
-                upstream: Upstream::new(client, &cx.bench, &pool, context),
+                upstream: Upstream::new(client, &cx.bench, (&pool, &cx.settings()), context),
                 downstream: Downstream::default(),
                 told: values.clone(),
                 values: values.clone(),
