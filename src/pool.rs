@@ -13,6 +13,7 @@ mod needs;
 pub mod pool;
 pub mod pools;
 pub mod privileges;
+pub mod replication;
 pub mod replies;
 pub mod server;
 pub mod settings;

@@ -3,6 +3,7 @@
 mod admit;
 pub mod audit;
 pub mod bench;
+pub mod cancel;
 pub mod context;
 pub mod denials;
 mod downstream;

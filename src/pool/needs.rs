@@ -6,6 +6,7 @@ use std::time::SystemTime;
 
 use crate::policy::admission::Admission;
 use crate::policy::role::{Role, RoleName};
+use crate::pool::replication::Replication;
 use crate::pool::settings::{DatabaseSettings, PoolMode, RoleServers};
 
 /// What a server must be, besides the database's and the user's.
@@ -20,7 +21,7 @@ pub(super) struct Needs {
     /// The role knows tables by their names in this search_path.
     search_path: Option<String>,
     /// A replication connection serves one client and no other.
-    replication: Option<String>,
+    replication: Option<Replication>,
 }
 
 impl Needs {
@@ -37,7 +38,11 @@ impl Needs {
         }
     }
 
-    pub(super) fn of(admission: &Admission, replication: Option<&str>, now: SystemTime) -> Self {
+    pub(super) fn of(
+        admission: &Admission,
+        replication: Option<&Replication>,
+        now: SystemTime,
+    ) -> Self {
         let role = admission.role();
         let granted = admission.has_granted_role();
         Self {
@@ -47,8 +52,13 @@ impl Needs {
             search_path: role
                 .has_table_rules()
                 .then(|| quoted_list(&role.search_path)),
-            replication: replication.map(Into::into),
+            replication: replication.cloned(),
         }
+    }
+
+    /// Whether it is what this replication client needs, and nobody else.
+    pub(super) fn is_replication_of(&self, client: u64) -> bool {
+        self.replication.as_ref().is_some_and(|own| own.client == client)
     }
 
     /// The database as who needs this gets it; `None`: its role is no more.
@@ -83,14 +93,23 @@ impl Needs {
         if let Some(path) = &self.search_path {
             set(parameters, "search_path", path);
         }
-        if let Some(kind) = &self.replication {
-            set(parameters, "replication", kind);
+        if let Some(replication) = &self.replication {
+            set(parameters, "replication", replication.kind);
+            for (name, value) in &replication.parameters {
+                let ours = parameters.keys().any(|own| own.eq_ignore_ascii_case(name));
+                if !ours || CLIENTS_OWN.iter().any(|own| own.eq_ignore_ascii_case(name)) {
+                    set(parameters, name, value);
+                }
+            }
             own.pool.mode = PoolMode::Session;
             own.pool.min_size = 0;
         }
         Some(Arc::new(own))
     }
 }
+
+/// What a client says of these comes before what the settings say, as with other clients.
+const CLIENTS_OWN: [&str; 4] = ["application_name", "client_encoding", "DateStyle", "TimeZone"];
 
 /// Sets a start-up parameter, however the settings may have spelled it.
 fn set(parameters: &mut BTreeMap<String, String>, name: &str, value: &str) {

@@ -14,6 +14,7 @@ use crate::pool::budget::{Budget, MakeRoom};
 use crate::pool::credentials::Credentials;
 use crate::pool::manager::Workshop;
 use crate::pool::needs::Needs;
+use crate::pool::replication::Replication;
 use crate::pool::pool::Pool;
 use crate::pool::server::info::Registry;
 use crate::pool::settings::{DatabaseSettings, PoolsSettings};
@@ -92,7 +93,7 @@ impl Pools {
     pub fn pool_for(
         &self,
         admission: &Admission,
-        replication: Option<&str>,
+        replication: Option<&Replication>,
         secret: Option<Arc<Secret>>,
     ) -> Result<Arc<Pool>, NoSuchDatabase> {
         let needs = Needs::of(admission, replication, SystemTime::now());
@@ -128,6 +129,17 @@ impl Pools {
         let pool = self.make(&mut state, database, credentials);
         state.pools.insert(key, pool.clone());
         Ok(pool)
+    }
+
+    /// Forgets the pool of a replication client that is gone.
+    pub fn forget_replication(&self, client: u64) {
+        self.state().pools.retain(|key, pool| {
+            let its = key.needs.is_replication_of(client);
+            if its {
+                pool.close();
+            }
+            !its
+        });
     }
 
     /// How long what somebody does who was admitted to a database may last, by the settings as

@@ -44,11 +44,6 @@ impl Progress {
         self.timeouts.set(timeouts);
     }
 
-    /// How long things may last.
-    pub(super) fn timeouts(&self) -> Timeouts {
-        self.timeouts.get()
-    }
-
     /// Notes that the client begins to wait for a server.
     pub(super) fn waits(&self) {
         self.told.set(false);
@@ -82,6 +77,14 @@ impl Progress {
     pub(super) fn hears(&self) {
         if let Doing::Silent(Some(_)) = self.doing.get() {
             self.doing.set(Doing::Silent(None));
+        }
+    }
+
+    /// When the query began that runs; `None`: none does.
+    pub(super) fn query(&self) -> Option<Instant> {
+        match self.doing.get() {
+            Doing::Query(since) => Some(since),
+            Doing::Nothing | Doing::Silent(_) => None,
         }
     }
 

@@ -60,6 +60,8 @@ pub struct Client {
     pub who: RefCell<Rc<Who>>,
     /// When the statement that runs has taken too long. `None`: no limit, or none runs.
     pub deadline: Cell<Option<Instant>>,
+    /// What runs on its server is a statement of ours, which prepares it for the client.
+    pub(super) is_settling: Cell<bool>,
     /// It was admitted anew: its guard and its pool may have to be others.
     pub(super) readmitted: Readmitted,
     key: RefCell<Option<CancelKey>>,
@@ -129,6 +131,7 @@ impl Client {
             admission: RefCell::default(),
             who: RefCell::default(),
             deadline: Cell::new(None),
+            is_settling: Cell::new(false),
             readmitted: Readmitted::default(),
             key: RefCell::default(),
             signal: RefCell::default(),
@@ -166,6 +169,11 @@ impl Client {
     pub fn end(&self, error: ErrorResponse) {
         self.signal.replace(Signal::End(error));
         self.wake();
+    }
+
+    /// Has it give up waiting for a server, as it wishes.
+    pub(super) fn cancel_wait(&self) {
+        self.signal(Signal::CancelWait);
     }
 
     /// Asks for something, unless the client is to end already.
@@ -244,22 +252,12 @@ impl Roster {
         true
     }
 
-    /// What a cancel request with this key is for: the server of a client that is waiting for
-    /// an answer. A client that waits for a server is told to give up here and now.
-    pub fn cancel(&self, key: &CancelKey) -> Option<Arc<ServerInfo>> {
+    /// The client whose cancel key this is, to the last byte.
+    pub(super) fn by_key(&self, key: &CancelKey) -> Option<Rc<Client>> {
         let id = *self.keys.borrow().get(&key.pid())?;
         let client = self.client(id)?;
-        if !client.key.borrow().as_ref()?.matches(key) {
-            return None;
-        }
-        match client.state.get() {
-            ClientState::Active => client.server.borrow().clone(),
-            ClientState::Waiting => {
-                client.signal(Signal::CancelWait);
-                None
-            }
-            ClientState::Idle | ClientState::Login => None,
-        }
+        let matches = client.key.borrow().as_ref()?.matches(key);
+        matches.then_some(client)
     }
 
     /// Ends what has lasted too long. To be called about ten times a second: no client needs a

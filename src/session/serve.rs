@@ -14,6 +14,7 @@ use crate::policy::admission::Admission;
 use crate::policy::role::ReadOnly;
 use crate::pool::error::CheckoutError;
 use crate::pool::pools::ClientPlace;
+use crate::pool::replication::{OwnPool, Replication};
 use crate::pool::server::Server;
 use crate::pool::server::reset::Soil;
 use crate::pool::settings::PoolMode;
@@ -47,12 +48,15 @@ pub struct Session {
     pub(super) extra: Arc<Parameters>,
     /// The tracked values the client began with: what RESET gives it back.
     pub(super) initial: Values,
-    pub(super) replication: Option<String>,
+    pub(super) replication: Option<Replication>,
     /// Whether the pool is one of servers that only read, where that changes with time.
     pub(super) reads_only: Option<bool>,
-    /// Held, not read: its place among the clients, and among its role's.
-    pub(super) _places: (ClientPlace, Option<Connected>),
+    /// Held, not read: its place among the clients, and among its role's, and its own pool.
+    pub(super) _places: Places,
 }
+
+/// What a session holds as long as it lasts.
+pub(super) type Places = (ClientPlace, Option<Connected>, Option<OwnPool>);
 
 /// Why a session ended well.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -260,7 +264,10 @@ impl Session {
                 }
                 // A reload has replaced the pool while this client was in it.
                 Some(Err(CheckoutError::Closed)) => self.find_pool(cx)?,
-                Some(Err(error)) => return Err(error.into()),
+                Some(Err(error)) => {
+                    let replicates = self.replication.is_some();
+                    return Err(no_server(error, replicates));
+                }
                 None if self.refuse_canceled() => return Ok(None),
                 None => {}
             }
@@ -285,7 +292,7 @@ impl Session {
         self.reads_only = reads_only(&admission, cx);
         let found = cx
             .pools
-            .pool_for(&admission, self.replication.as_deref(), self.secret.clone());
+            .pool_for(&admission, self.replication.as_ref(), self.secret.clone());
         match found {
             Ok(pool) if !pool.is_closed() => {
                 self.line.upstream.changes_to(&pool);
@@ -409,7 +416,10 @@ impl Session {
             .settings()
             .server_connect_timeout
             .unwrap_or(RUN_LIMIT);
-        match tokio::time::timeout(limit, server.run(sql)).await {
+        self.client.is_settling.set(true);
+        let ran = tokio::time::timeout(limit, server.run(sql)).await;
+        self.client.is_settling.set(false);
+        match ran {
             Ok(Ok(())) => Ok(()),
             Ok(Err(RunError::Refused(error))) => Err(SessionError::Parameters(error)),
             Ok(Err(RunError::Io(error))) => Err(SessionError::ServerLost(error)),
@@ -473,6 +483,18 @@ impl Session {
             // Others get new names with their next Parse, or an error like this client's.
             self.pool.statements().renew();
             self.line.upstream.statements.renew(self.pool.statements());
+        }
+    }
+}
+
+/// Why there is no server for a client. Of a replication client PgBouncer says no more than this.
+pub(super) fn no_server(error: CheckoutError, replicates: bool) -> SessionError {
+    match error {
+        CheckoutError::Connect(_) if replicates => {
+            SessionError::Refused(error.to_client().or_as_pgbouncer("login failed"))
+        }
+        CheckoutError::Connect(_) | CheckoutError::Closed | CheckoutError::QueryWaitTimeout(_) => {
+            error.into()
         }
     }
 }

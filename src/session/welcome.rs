@@ -6,7 +6,8 @@ use std::sync::Arc;
 use crate::policy::admission::Admission;
 use crate::policy::role::Role;
 use crate::pool::Pool;
-use crate::pool::pools::{ClientPlace, NoPlace};
+use crate::pool::pools::NoPlace;
+use crate::pool::replication::{OwnPool, Replication};
 use crate::pool::tracked::Values;
 use crate::session::context::Context;
 use crate::session::downstream::Downstream;
@@ -14,10 +15,9 @@ use crate::session::error::SessionError;
 use crate::session::login::Proved;
 use crate::session::relay::Line;
 use crate::session::roster::Client;
-use crate::session::serve::{Session, reads_only};
+use crate::session::serve::{Places, Session, no_server, reads_only};
 use crate::session::settings::SessionSettings;
 use crate::session::upstream::Upstream;
-use crate::session::usage::Connected;
 use crate::wire::backend::{self, TransactionStatus};
 use crate::wire::cancel_key::CancelKey;
 use crate::wire::error_response::ErrorResponse;
@@ -57,14 +57,18 @@ impl Proved {
     ) -> Result<Prepared> {
         let admission = self.admit(cx, client)?;
         let mut asked = Asked::parse(&self.greeted.parameters, settings)?;
-        if let Some(kind) = &asked.replication {
-            client.replication.set(if kind == "database" {
+        let role = admission.role();
+        if let Some(replication) = &mut asked.replication {
+            replication.client = client.id;
+            client.replication.set(if replication.is_logical() {
                 "logical"
             } else {
                 "physical"
             });
+            if asked.has_unread_options && role.has_rules() {
+                return Err(unsupported_options());
+            }
         }
-        let role = admission.role();
         if asked.replication.is_some() && role.has_rules() && !role.replication {
             let text = format!(
                 "permission denied: replication is not allowed for role \"{}\"",
@@ -82,19 +86,25 @@ impl Proved {
         };
         self.check_settings(cx, client, &asked)?;
         if let Some(template) = &role.application_name {
-            asked
-                .settings
-                .set("application_name", &self.application_name(template, role));
+            let name = self.application_name(template, role);
+            asked.settings.set("application_name", &name);
+            if let Some(replication) = &mut asked.replication {
+                let parameters = &mut replication.parameters;
+                parameters.retain(|(name, _)| !name.eq_ignore_ascii_case("application_name"));
+                parameters.push(("application_name".into(), name));
+            }
         }
         let no_database = |_| {
             let text = format!("database \"{}\" does not exist", self.database);
             SessionError::Refused(ErrorResponse::fatal(SqlState::INVALID_CATALOG_NAME, text))
         };
+        let own_pool = asked.replication.as_ref();
+        let own_pool = own_pool.map(|own| OwnPool::new(&cx.pools, own.client));
         let pool = cx
             .pools
             .pool_for(
                 &admission,
-                asked.replication.as_deref(),
+                asked.replication.as_ref(),
                 self.secret.clone(),
             )
             .map_err(no_database)?;
@@ -106,12 +116,14 @@ impl Proved {
         if let Some(keys) = &self.keys {
             pool.learn(self.identity.user(), keys.clone());
         }
-        let reported = pool.welcome().await?;
+        let replicates = asked.replication.is_some();
+        let reported = pool.welcome().await;
+        let reported = reported.map_err(|error| no_server(error, replicates))?;
         self.note_start(cx, client, &admission, &pool)?;
         Ok(Prepared {
             admission,
             pool,
-            places: (place, connected),
+            places: (place, connected, own_pool),
             reported,
             asked,
         })
@@ -128,7 +140,9 @@ impl Proved {
         let mut told = (*reported).clone();
         let mut extra = Parameters::default();
         let mut values: Values = pool.tracked().values_of(&reported);
-        for (name, value) in asked.settings.iter() {
+        // A replication client's server has begun with its settings.
+        let settings = asked.settings.iter();
+        for (name, value) in settings.filter(|_| asked.replication.is_none()) {
             if pool.tracked().position(name).is_some() && reported.value(name).is_some() {
                 pool.tracked().note(&mut values, name, value);
                 told.set(name, value);
@@ -171,7 +185,7 @@ impl Proved {
 struct Prepared {
     admission: Admission,
     pool: Arc<Pool>,
-    places: (ClientPlace, Option<Connected>),
+    places: Places,
     reported: Arc<Parameters>,
     asked: Asked,
 }
@@ -179,14 +193,20 @@ struct Prepared {
 /// What a start-up packet asks for, besides user and database.
 pub(super) struct Asked {
     pub(super) settings: Parameters,
-    replication: Option<String>,
+    replication: Option<Replication>,
+    /// `options` of a replication client that only its server understands.
+    has_unread_options: bool,
 }
 
 impl Asked {
     fn parse(parameters: &Parameters, settings: &SessionSettings) -> Result<Self> {
         let mut asked = Self {
             settings: Parameters::default(),
-            replication: None,
+            replication: match parameters.value("replication") {
+                Some(value) => replication(value)?,
+                None => None,
+            },
+            has_unread_options: false,
         };
         let ignored = |name: &str| {
             settings
@@ -196,17 +216,26 @@ impl Asked {
         };
         for (name, value) in parameters.iter() {
             match name {
-                "user" | "database" => {}
-                "replication" => asked.replication = replication(value)?,
-                name if ignored(name) => {}
+                "user" | "database" | "replication" => continue,
+                name if ignored(name) => continue,
                 "options" => {
-                    for (name, value) in options(value)? {
+                    let settings = match options(value) {
+                        Err(_) if asked.replication.is_some() => {
+                            asked.has_unread_options = true;
+                            Vec::new()
+                        }
+                        settings => settings?,
+                    };
+                    for (name, value) in settings {
                         if !ignored(&name) {
                             asked.setting(&name, &value)?;
                         }
                     }
                 }
                 name => asked.setting(name, value)?,
+            }
+            if let Some(replication) = &mut asked.replication {
+                replication.parameters.push((name.into(), value.into()));
             }
         }
         Ok(asked)
@@ -232,14 +261,21 @@ impl Asked {
 
 /// `database`, or one of PostgreSQL's ways to write a boolean, which may be cut short.
 /// <https://www.postgresql.org/docs/current/protocol-replication.html>
-fn replication(value: &str) -> Result<Option<String>> {
+fn replication(value: &str) -> Result<Option<Replication>> {
     let value = value.to_ascii_lowercase();
     let begins = |word: &str| !value.is_empty() && word.starts_with(&value);
+    let of_kind = |kind| {
+        Ok(Some(Replication {
+            client: 0,
+            kind,
+            parameters: Vec::new(),
+        }))
+    };
     match value.as_str() {
-        "database" => Ok(Some("database".into())),
-        "on" | "1" => Ok(Some("true".into())),
+        "database" => of_kind("database"),
+        "on" | "1" => of_kind("true"),
         "off" | "of" | "0" => Ok(None),
-        _ if begins("true") || begins("yes") => Ok(Some("true".into())),
+        _ if begins("true") || begins("yes") => of_kind("true"),
         _ if begins("false") || begins("no") => Ok(None),
         _ => Err(SessionError::Refused(ErrorResponse::fatal(
             SqlState::PROTOCOL_VIOLATION,
