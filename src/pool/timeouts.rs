@@ -24,25 +24,18 @@ pub struct Timeouts {
 }
 
 impl Timeouts {
-    /// Those of a client in a pool: of its login depends how long it waits and is silent, of
-    /// its servers' user how long it may keep one of them.
-    pub(super) fn new(
-        pool: &PoolSettings,
-        login: Option<&UserSettings>,
-        server: Option<&UserSettings>,
-    ) -> Self {
-        let of_server = |own: fn(&UserSettings) -> Option<Duration>| server.and_then(own);
+    /// Those of a client in a pool: of its own name depends how long it waits and is silent.
+    /// What is set for the servers' user is in the pool's settings.
+    pub(super) fn new(pool: &PoolSettings, login: Option<&UserSettings>) -> Self {
         Self {
             idle: login.and_then(|user| user.idle_timeout),
-            query: of_server(|user| user.pool.query_timeout).or(pool.query_timeout),
+            query: pool.query_timeout,
             query_wait: login
                 .and_then(|user| user.query_wait_timeout)
                 .unwrap_or(pool.query_wait_timeout),
             query_wait_notify: pool.query_wait_notify,
-            transaction: of_server(|user| user.pool.transaction_timeout)
-                .or(pool.transaction_timeout),
-            idle_transaction: of_server(|user| user.pool.idle_transaction_timeout)
-                .or(pool.idle_transaction_timeout),
+            transaction: pool.transaction_timeout,
+            idle_transaction: pool.idle_transaction_timeout,
         }
     }
 }
@@ -50,46 +43,24 @@ impl Timeouts {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::pool::settings::users::UserPool;
 
     #[test]
     fn a_users_own_values_come_first_and_its_off_as_well() {
-        let [one, two, three] = [1, 2, 3].map(Duration::from_secs);
+        let [one, two] = [1, 2].map(Duration::from_secs);
         let pool = PoolSettings {
             query_timeout: Some(one),
             query_wait_timeout: Some(one),
-            transaction_timeout: Some(one),
             ..PoolSettings::default()
         };
         let login = UserSettings {
             idle_timeout: Some(two),
             query_wait_timeout: Some(None),
-            pool: UserPool {
-                query_timeout: Some(two),
-                ..UserPool::default()
-            },
             ..UserSettings::default()
         };
-        let server = UserSettings {
-            idle_timeout: Some(three),
-            query_wait_timeout: Some(Some(three)),
-            pool: UserPool {
-                idle_transaction_timeout: Some(three),
-                ..UserPool::default()
-            },
-            ..UserSettings::default()
-        };
-        let timeouts = Timeouts::new(&pool, Some(&login), Some(&server));
-        let expected = Timeouts {
-            idle: Some(two),
-            query: Some(one),
-            query_wait: None,
-            query_wait_notify: pool.query_wait_notify,
-            transaction: Some(one),
-            idle_transaction: Some(three),
-        };
-        assert_eq!(timeouts, expected);
-        let plain = Timeouts::new(&pool, None, None);
+        let timeouts = Timeouts::new(&pool, Some(&login));
+        assert_eq!((timeouts.idle, timeouts.query_wait), (Some(two), None));
+        assert_eq!(timeouts.query, Some(one));
+        let plain = Timeouts::new(&pool, None);
         assert_eq!((plain.idle, plain.query_wait), (None, Some(one)));
     }
 }

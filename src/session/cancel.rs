@@ -70,7 +70,9 @@ impl Cancel {
             }
             let still = roster.by_key(&self.key).is_some_and(|client| {
                 let server = client.server.borrow();
-                let same_server = server.as_ref().is_some_and(|s| Arc::ptr_eq(s, &self.server));
+                let same_server = server
+                    .as_ref()
+                    .is_some_and(|s| Arc::ptr_eq(s, &self.server));
                 same_server && client.progress.query() == self.query && self.query.is_some()
             });
             if !still {

@@ -16,10 +16,8 @@ use crate::pool::error::CheckoutError;
 use crate::pool::pools::ClientPlace;
 use crate::pool::replication::{OwnPool, Replication};
 use crate::pool::server::Server;
-use crate::pool::server::reset::Soil;
-use crate::pool::settings::PoolMode;
 use crate::pool::tracked::Values;
-use crate::pool::{Lease, Pool, Released};
+use crate::pool::{Lease, Member, Released};
 use crate::session::context::Context;
 use crate::session::downstream::bit;
 use crate::session::error::SessionError;
@@ -41,7 +39,7 @@ type Result<T> = std::result::Result<T, SessionError>;
 pub struct Session {
     pub(super) line: Line,
     pub(super) client: Rc<Client>,
-    pub(super) pool: Arc<Pool>,
+    pub(super) pool: Member,
     /// What the users file knows of the user, for servers opened in its name.
     pub(super) secret: Option<Arc<Secret>>,
     /// Settings of the start-up packet that the server does not report.
@@ -442,14 +440,9 @@ impl Session {
     }
 
     /// Gives the server of a client that has said goodbye back, if it may be.
-    fn leave(&self, cx: &Context, mut lease: Lease, now: Instant) {
+    fn leave(&self, cx: &Context, lease: Lease, now: Instant) {
         if self.replication.is_some() {
             return;
-        }
-        if self.pool.settings().mode == PoolMode::Session {
-            // Everything a session may leave behind is DISCARD ALL's business.
-            let server = lease.server();
-            server.soil = server.soil.max(Soil::Statements);
         }
         release(cx, lease, now);
     }

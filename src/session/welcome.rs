@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use crate::policy::admission::Admission;
 use crate::policy::role::Role;
-use crate::pool::Pool;
 use crate::pool::pools::NoPlace;
 use crate::pool::replication::{OwnPool, Replication};
 use crate::pool::tracked::Values;
+use crate::pool::{Member, Pool};
 use crate::session::context::Context;
 use crate::session::downstream::Downstream;
 use crate::session::error::SessionError;
@@ -102,11 +102,7 @@ impl Proved {
         let own_pool = own_pool.map(|own| OwnPool::new(&cx.pools, own.client));
         let pool = cx
             .pools
-            .pool_for(
-                &admission,
-                asked.replication.as_ref(),
-                self.secret.clone(),
-            )
+            .pool_for(&admission, asked.replication.as_ref(), self.secret.clone())
             .map_err(no_database)?;
         let place = cx
             .pools
@@ -184,7 +180,7 @@ impl Proved {
 
 struct Prepared {
     admission: Admission,
-    pool: Arc<Pool>,
+    pool: Member,
     places: Places,
     reported: Arc<Parameters>,
     asked: Asked,
@@ -338,7 +334,11 @@ fn too_many_of(role: &Role) -> SessionError {
 }
 
 fn too_many(no_place: &NoPlace) -> ErrorResponse {
-    ErrorResponse::fatal(SqlState::TOO_MANY_CONNECTIONS, no_place.to_string())
+    let code = match no_place {
+        NoPlace::Disabled(_) => SqlState::CANNOT_CONNECT_NOW,
+        NoPlace::Database | NoPlace::Process => SqlState::TOO_MANY_CONNECTIONS,
+    };
+    ErrorResponse::fatal(code, no_place.to_string())
 }
 
 /// What changes the meaning of a statement's text for this client.
