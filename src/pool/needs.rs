@@ -58,6 +58,14 @@ impl Needs {
         }
     }
 
+    /// The same of an ordinary connection.
+    pub(super) fn without_replication(&self) -> Self {
+        Self {
+            replication: None,
+            ..self.clone()
+        }
+    }
+
     /// Whether it is what this replication client needs, and nobody else.
     pub(super) fn is_replication_of(&self, client: u64) -> bool {
         self.replication

@@ -29,7 +29,7 @@ use crate::pool::pools::switches::Paused;
 use crate::pool::replication::Replication;
 use crate::pool::server::connect::Target;
 use crate::pool::server::info::Registry;
-use crate::pool::settings::{DatabaseSettings, PoolsSettings};
+use crate::pool::settings::{DatabaseSettings, PoolSettings, PoolsSettings};
 use crate::pool::timeouts::Timeouts;
 use crate::pool::workshop::{Surroundings, Workshop};
 
@@ -56,6 +56,8 @@ struct State {
     pools: HashMap<Key, Arc<Pool>>,
     databases: HashMap<DatabaseName, Arc<Budget>>,
     users: HashMap<UserName, Arc<Budget>>,
+    /// Of each pool without its replication clients.
+    sizes: HashMap<Key, Arc<Budget>>,
     clients: HashMap<DatabaseName, Arc<AtomicUsize>>,
     /// SCRAM keys that clients of pools of before have left: their sessions go on, and only a
     /// login would tell the keys again.
@@ -145,9 +147,13 @@ impl Pools {
 
     /// Forgets the pool of a replication client that is gone.
     pub fn forget_replication(&self, client: u64) {
-        self.state().pools.retain(|key, pool| {
+        let mut state = self.state();
+        let state = &mut *state;
+        state.pools.retain(|key, pool| {
             let its = key.needs.is_replication_of(client);
             if its {
+                let registry = pool.registry().clone();
+                state.leaving.push((key.database.clone(), registry));
                 pool.close();
             }
             !its
@@ -233,7 +239,7 @@ impl Pools {
         credentials: Credentials,
     ) -> Arc<Pool> {
         let registry = Arc::new(Registry::new(self.workers, self.changed.clone()));
-        let workshop = self.workshop(state, database, Arc::new(credentials), registry);
+        let workshop = self.workshop(state, &key, database, Arc::new(credentials), registry);
         let pool = Arc::new(Pool::new(workshop));
         if state.paused.holds(&key.database) {
             pool.pause();
@@ -245,11 +251,13 @@ impl Pools {
     fn workshop(
         &self,
         state: &mut State,
+        key: &Key,
         database: Arc<DatabaseSettings>,
         credentials: Arc<Credentials>,
         registry: Arc<Registry>,
     ) -> Workshop {
         let budgets = [
+            state.size_budget(key, &database.pool),
             state.database_budget(&database.name),
             state.user_budget(credentials.user()),
         ];
@@ -328,6 +336,21 @@ impl State {
         let automatic = || self.automatic.get(name).map(|made| &made.settings);
         let database = self.settings.databases.get(name).or_else(automatic)?;
         database.max_connections
+    }
+
+    /// The places of a pool's own servers and of those of its replication clients.
+    fn size_budget(&mut self, key: &Key, pool: &PoolSettings) -> Arc<Budget> {
+        let limit = (pool.size > 0).then(|| pool.size.saturating_add(pool.reserve_size));
+        let key = Key {
+            needs: key.needs.without_replication(),
+            ..key.clone()
+        };
+        let budget = self
+            .sizes
+            .entry(key)
+            .or_insert_with(|| Arc::new(Budget::new(limit)));
+        budget.set_limit(limit);
+        budget.clone()
     }
 
     fn user_budget(&mut self, user: &UserName) -> Arc<Budget> {

@@ -123,16 +123,24 @@ async fn a_transaction_that_lasts_too_long_ends_whatever_it_does() {
             }
             assert!(began.elapsed() < Duration::from_secs(20));
         };
-        assert_eq!((&*last.code, &*last.message), ("08P01", "transaction timeout"));
+        assert_eq!(
+            (&*last.code, &*last.message),
+            ("08P01", "transaction timeout")
+        );
         assert!(queries > 1);
     }
 }
 
 #[tokio::test]
 async fn a_client_that_waits_for_nothing_is_sent_away_after_idle_timeout_and_one_in_a_transaction_is_not()
-{
+ {
     let postgres = Postgres::start().await;
-    let pooler = pooler(&postgres, "idle_timeout = \"600ms\"", "mode = \"transaction\"").await;
+    let pooler = pooler(
+        &postgres,
+        "idle_timeout = \"600ms\"",
+        "mode = \"transaction\"",
+    )
+    .await;
     let mut client = Raw::app(pooler.port).await;
     client.query("begin").await.fine();
     tokio::time::sleep(Duration::from_millis(1000)).await;
@@ -145,7 +153,11 @@ async fn users_have_timeouts_of_their_own() {
     let postgres = Postgres::start().await;
     let users = "[users.app]\npool = { query_timeout = \"400ms\" }\nidle_timeout = \"30s\"\n\
                  [users.alice]\nidle_timeout = \"400ms\"\n";
-    let all = settings(&postgres, "idle_timeout = \"20s\"", "query_timeout = \"20s\"");
+    let all = settings(
+        &postgres,
+        "idle_timeout = \"20s\"",
+        "query_timeout = \"20s\"",
+    );
     let pooler = Pooler::start(&format!("{all}{users}")).await;
     // The server's user counts for queries: it is app's for all.
     let mut bob = Raw::login(pooler.port, "bob", "shop", &[]).await.unwrap();
@@ -195,7 +207,10 @@ async fn who_waits_is_told_once_a_wait_and_gets_its_answer_all_the_same() {
         let text = String::from_utf8_lossy(&body).into_owned();
         let expected = "No server connection available in postgres backend, client being queued";
         assert!(text.contains(&format!("M{expected}\0")), "{text}");
-        assert!(text.contains("SNOTICE\0") && text.contains("C00000\0"), "{text}");
+        assert!(
+            text.contains("SNOTICE\0") && text.contains("C00000\0"),
+            "{text}"
+        );
         let none = tokio::time::timeout(Duration::from_millis(700), waiting.message()).await;
         assert!(none.is_err(), "it was told once more: {none:?}");
         holder.query("commit").await.fine();
