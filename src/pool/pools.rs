@@ -4,6 +4,8 @@ mod automatic;
 mod places;
 mod reload;
 mod switches;
+#[cfg(test)]
+mod tests;
 mod upkeep;
 
 use std::collections::{BTreeMap, HashMap, HashSet};

@@ -14,6 +14,7 @@ impl Pools {
     pub fn tidy(&self) {
         self.prewarm();
         let now = Instant::now();
+        self.dns.tidy(now);
         let mut state = self.state();
         state.forget_pools(now);
         state.forget_automatic(now);
