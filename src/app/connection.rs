@@ -7,8 +7,10 @@ use tokio::io::AsyncWriteExt;
 use tracing::{debug, info, warn};
 
 use crate::app::place::Place;
+use crate::auth::method::Method;
 use crate::console::{self, Role, Seat, is_console};
 use crate::pool::workshop::next_id;
+use crate::session::deadline::Deadline;
 use crate::session::error::SessionError;
 use crate::session::login::Proved;
 use crate::session::roster::Client;
@@ -16,6 +18,7 @@ use crate::session::serve::{Farewell, Session};
 use crate::session::startup::{Hello, negotiate};
 use crate::session::stats::LoginStats;
 use crate::wire::error_response::ErrorResponse;
+use crate::wire::pooler_error::PoolerError;
 use crate::wire::socket::Socket;
 use crate::wire::sqlstate::SqlState;
 use crate::wire::stream::Stream;
@@ -45,9 +48,9 @@ pub(super) async fn serve(mut socket: Socket, place: &Place) {
             );
             run(session, place, &client).await;
         }
-        Ok(Entered::Console(proved)) => {
+        Ok(Entered::Console(proved, role)) => {
             LoginStats::count(&logins.succeeded);
-            console(proved, place, &client).await;
+            console(proved, role, place, &client).await;
         }
         Err(error) => {
             LoginStats::count(&logins.failed);
@@ -62,7 +65,8 @@ pub(super) async fn serve(mut socket: Socket, place: &Place) {
 
 /// What a login led to.
 enum Entered {
-    Console(Box<Proved>),
+    /// And what the client may do there.
+    Console(Box<Proved>, Option<Role>),
     /// A cancel request, which is done.
     Nothing,
     Session(Box<Session>),
@@ -74,14 +78,7 @@ async fn log_in(
     client: &Rc<Client>,
 ) -> Result<Entered, SessionError> {
     let mut refused = None;
-    let settings = place.session.settings();
-    let steps = steps(socket, place, client, &mut refused);
-    let entered = match settings.login_timeout {
-        None => steps.await,
-        Some(limit) => tokio::time::timeout(limit, steps)
-            .await
-            .unwrap_or(Err(SessionError::LoginTimeout)),
-    };
+    let entered = steps(socket, place, client, &mut refused).await;
     if let (Err(error), Some(stream)) = (&entered, refused) {
         tell(stream, error, place).await;
     }
@@ -96,7 +93,8 @@ async fn steps(
 ) -> Result<Entered, SessionError> {
     let cx = &place.session;
     let settings = cx.settings();
-    let greeted = match negotiate(socket, &settings, refused).await? {
+    let until = Deadline::after(settings.login_timeout);
+    let greeted = match negotiate(socket, &settings, until, refused).await? {
         Hello::Cancel(key, mut stream) => {
             LoginStats::count(&cx.logins.cancel_requests);
             let done = place.process.workers.cancel(key);
@@ -111,22 +109,33 @@ async fn steps(
         }
         Hello::Startup(greeted) => greeted,
     };
-    let mut proved = greeted.authenticate(cx, &settings, client, refused).await?;
-    if is_console(proved.database.as_str()) {
+    let for_console = is_console(greeted.database());
+    if for_console && greeted.is_operator() {
+        let mut proved = greeted.trust(client);
+        proved.accept();
+        return Ok(Entered::Console(Box::new(proved), Some(Role::Admin)));
+    }
+    let mut proved = if for_console && settings.method == Method::Any {
+        greeted.trust(client)
+    } else {
+        greeted.authenticate(cx, &settings, client, refused).await?
+    };
+    if for_console {
         if !proved.identity.is_proved() {
             *refused = proved.into_stream().await;
             return Err(SessionError::Refused(Role::refusal()));
         }
         proved.accept();
-        return Ok(Entered::Console(Box::new(proved)));
+        let role = Role::of(
+            &place.console_settings.borrow(),
+            proved.identity.user().as_str(),
+        );
+        return Ok(Entered::Console(Box::new(proved), role));
     }
     if place.process.is_closing() {
         proved.accept();
         *refused = proved.into_stream().await;
-        return Err(SessionError::Refused(ErrorResponse::fatal(
-            SqlState::CANNOT_CONNECT_NOW,
-            "the pooler is shutting down",
-        )));
+        return Err(PoolerError::ShuttingDown.into());
     }
     let session = proved.enter(cx, &settings, client, refused).await?;
     Ok(Entered::Session(Box::new(session)))
@@ -142,6 +151,8 @@ async fn run(mut session: Box<Session>, place: &Place, client: &Client) {
         )),
         Err(error) => error.to_client(),
     };
+    let style = place.session.settings().errors;
+    let last = last.map(|error| error.in_style(style));
     let (id, user) = (client.id, client.user.borrow().clone());
     let database = client.database.borrow().clone();
     match &ended {
@@ -173,6 +184,7 @@ async fn tell(mut stream: Stream, error: &SessionError, place: &Place) {
     let Some(response) = error.to_client() else {
         return;
     };
+    let response = response.in_style(place.session.settings().errors);
     place.session.logins.error(response.code);
     let mut bytes = Vec::new();
     response.put(&mut bytes);
@@ -184,10 +196,9 @@ async fn tell(mut stream: Stream, error: &SessionError, place: &Place) {
 }
 
 /// Serves an administrator, or turns away who is none.
-async fn console(proved: Box<Proved>, place: &Place, client: &Rc<Client>) {
-    let settings = place.console_settings.borrow().clone();
+async fn console(proved: Box<Proved>, role: Option<Role>, place: &Place, client: &Rc<Client>) {
     let user = client.user.borrow().clone();
-    let Some(role) = Role::of(&settings, &user) else {
+    let Some(role) = role else {
         info!(client = client.id, %user, "not allowed on the console");
         if let Ok(Some(stream)) = tokio::time::timeout(LAST_WORDS, proved.into_stream()).await {
             tell(stream, &SessionError::Refused(Role::refusal()), place).await;

@@ -190,6 +190,20 @@ impl Pools {
         settings.template.is_some() || settings.databases.contains_key(name)
     }
 
+    /// The user that all clients of a database have at its servers; `None`: each has its own, or
+    /// nobody knows the database.
+    pub fn server_user_of(&self, database: &str) -> Option<UserName> {
+        let settings = &self.state().settings;
+        let listed = settings.databases.get(database);
+        let found = listed.or(settings.template.as_ref())?;
+        Some(found.server.as_ref()?.user.clone())
+    }
+
+    /// Most clients who may be logged in as a user, if the user has settings that say so.
+    pub fn max_clients_of(&self, user: &UserName) -> Option<usize> {
+        self.state().settings.users.get(user)?.max_clients
+    }
+
     /// The databases there are, by name: the listed ones, and those made from the template.
     pub fn databases(&self) -> Vec<Arc<DatabaseSettings>> {
         self.state().known()

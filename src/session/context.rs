@@ -176,23 +176,21 @@ impl Context {
         secret: Option<Arc<Secret>>,
     ) -> Option<Arc<Verifier>> {
         let secret = secret?;
+        let rounds = self.settings.borrow().scram_iterations;
         if let Some((from, verifier)) = self.verifiers.borrow().get(user)
             && Arc::ptr_eq(from, &secret)
+            && verifier.iterations() == rounds
         {
             return Some(verifier.clone());
         }
         let plain = secret.clone();
         // The salt that an unknown user is shown: the same on every worker, at every try and
         // after every reload, or it would tell who is known.
-        let salt = Verifier::mock(&self.mock_seed, user.as_str())
+        let salt = Verifier::mock(&self.mock_seed, user.as_str(), rounds)
             .salt()
             .to_vec();
         let derive = move || match &*plain {
-            Secret::Plain(password) => Some(Verifier::derive(
-                password.expose(),
-                &salt,
-                Verifier::DEFAULT_ITERATIONS,
-            )),
+            Secret::Plain(password) => Some(Verifier::derive(password.expose(), &salt, rounds)),
             Secret::Md5(_) | Secret::Scram(_) => None,
         };
         let verifier = Arc::new(tokio::task::spawn_blocking(derive).await.ok()??);

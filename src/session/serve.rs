@@ -24,7 +24,7 @@ use crate::session::error::SessionError;
 use crate::session::relay::{End, Line, MAX_UNREAD, Tally, exchange};
 use crate::session::roster::{Client, ClientState, Signal};
 use crate::session::upstream::Scan;
-use crate::session::usage::Connected;
+use crate::session::usage::{Connected, UserPlace};
 use crate::wire::backend::{self, TransactionStatus};
 use crate::wire::error_response::{ErrorResponse, Severity};
 use crate::wire::frontend::{Frontend, Tag};
@@ -49,12 +49,13 @@ pub struct Session {
     pub(super) replication: Option<Replication>,
     /// Whether the pool is one of servers that only read, where that changes with time.
     pub(super) reads_only: Option<bool>,
-    /// Held, not read: its place among the clients, and among its role's, and its own pool.
+    /// Held, not read: its place among the clients, its user's, and its role's, and its own
+    /// pool.
     pub(super) _places: Places,
 }
 
 /// What a session holds as long as it lasts.
-pub(super) type Places = (ClientPlace, Option<Connected>, Option<OwnPool>);
+pub(super) type Places = (ClientPlace, UserPlace, Option<Connected>, Option<OwnPool>);
 
 /// Why a session ended well.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

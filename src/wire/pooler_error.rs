@@ -9,6 +9,7 @@
 //! refusals by access rules, limits of roles, and what servers say.
 
 use std::fmt;
+use std::str::FromStr;
 
 use crate::wire::error_response::ErrorResponse;
 use crate::wire::sqlstate::SqlState;
@@ -30,6 +31,17 @@ impl ErrorStyle {
             Self::Pgbouncer => "pgbouncer",
             Self::Postgresql => "postgresql",
         }
+    }
+}
+
+impl FromStr for ErrorStyle {
+    type Err = ();
+
+    fn from_str(name: &str) -> Result<Self, ()> {
+        [Self::Pgbouncer, Self::Postgresql]
+            .into_iter()
+            .find(|style| style.as_str() == name)
+            .ok_or(())
     }
 }
 
@@ -66,8 +78,6 @@ pub enum PoolerError {
     HbaReject(String),
     /// In a transaction without doing anything for too long.
     IdleTransactionTimeout,
-    /// The server refused a parameter of the client's, in these words.
-    InvalidServerParameter(String),
     /// The directory does not know the user or the password. The user.
     LdapFailed(String),
     /// The login took too long.
@@ -77,9 +87,9 @@ pub enum PoolerError {
     /// As many clients as there may be.
     MaxClients,
     /// As many clients of this database as there may be.
-    MaxDatabaseClients(String),
+    MaxDatabaseClients,
     /// As many clients of this user as there may be.
-    MaxUserClients(String),
+    MaxUserClients,
     /// Nobody has heard of the database.
     NoSuchDatabase(String),
     /// The start-up packet names no user.
@@ -148,7 +158,7 @@ impl PoolerError {
                 SqlState::INVALID_PASSWORD
             }
             Self::NoSuchDatabase(_) => SqlState::INVALID_CATALOG_NAME,
-            Self::MaxClients | Self::MaxDatabaseClients(_) | Self::MaxUserClients(_) => {
+            Self::MaxClients | Self::MaxDatabaseClients | Self::MaxUserClients => {
                 SqlState::TOO_MANY_CONNECTIONS
             }
             Self::AuthDatabaseDisabled(_) | Self::DatabaseDisabled(_) => {
@@ -170,7 +180,6 @@ impl PoolerError {
             Self::ConfigError => SqlState::INTERNAL_ERROR,
             // PostgreSQL has no such limits, or says the same.
             Self::ClientIdleTimeout
-            | Self::InvalidServerParameter(_)
             | Self::LoginTimeout
             | Self::LoginTimeoutServerDown
             | Self::QueryTimeoutWaiting
@@ -200,13 +209,12 @@ impl PoolerError {
             Self::IdleTransactionTimeout => {
                 "terminating connection due to idle-in-transaction timeout".into()
             }
-            Self::InvalidServerParameter(text) => text.clone(),
             Self::LdapFailed(user) => format!("LDAP authentication failed for user \"{user}\""),
-            Self::MaxClients => "no more connections allowed (max_client_conn)".into(),
-            Self::MaxDatabaseClients(database) => {
-                format!("too many connections for database \"{database}\"")
+            Self::MaxClients => "no more connections allowed (clients.max)".into(),
+            Self::MaxDatabaseClients => {
+                "no more connections allowed (max_clients of the database)".into()
             }
-            Self::MaxUserClients(user) => format!("too many connections for user \"{user}\""),
+            Self::MaxUserClients => "no more connections allowed (max_clients of the user)".into(),
             Self::NoSuchDatabase(name) => format!("database \"{name}\" does not exist"),
             Self::NoUserName => "no PostgreSQL user name specified in startup packet".into(),
             Self::OldProtocol(major, minor) => {
@@ -278,15 +286,12 @@ impl PoolerError {
             Self::HbaNoRule(_) => "no authentication method is found",
             Self::HbaReject(_) => "login rejected",
             Self::IdleTransactionTimeout => "idle transaction timeout",
-            Self::InvalidServerParameter(_) => "invalid server parameter",
             Self::LdapFailed(_) => "LDAP authentication failed",
             Self::LoginTimeout => "client_login_timeout",
             Self::LoginTimeoutServerDown => "client_login_timeout (server down)",
             Self::MaxClients => "no more connections allowed (max_client_conn)",
-            Self::MaxDatabaseClients(_) => {
-                "client connections exceeded (max_db_client_connections)"
-            }
-            Self::MaxUserClients(_) => "client connections exceeded (max_user_client_connections)",
+            Self::MaxDatabaseClients => "client connections exceeded (max_db_client_connections)",
+            Self::MaxUserClients => "client connections exceeded (max_user_client_connections)",
             Self::NoUserName => "no username supplied",
             Self::OldProtocol(..) => "old V2 protocol not supported",
             Self::PamFailed(_) => "PAM authentication failed",
