@@ -7,6 +7,7 @@ use std::time::Duration;
 use crate::auth::scram::ScramError;
 use crate::wire::error_response::ErrorResponse;
 use crate::wire::head::FramingError;
+use crate::wire::pooler_error::PoolerError;
 use crate::wire::sqlstate::SqlState;
 
 /// Why a server connection could not be opened.
@@ -127,11 +128,9 @@ impl CheckoutError {
     /// What a client is told.
     pub fn to_client(&self) -> ErrorResponse {
         match self {
-            Self::QueryWaitTimeout(_) => {
-                ErrorResponse::fatal(SqlState::PROTOCOL_VIOLATION, "query_wait_timeout")
-            }
+            Self::QueryWaitTimeout(_) => PoolerError::QueryWaitTimeout.into(),
             Self::Connect(error) => error.to_client(),
-            Self::Closed => ErrorResponse::fatal(SqlState::ADMIN_SHUTDOWN, "database removed"),
+            Self::Closed => PoolerError::DatabaseRemoved.into(),
         }
     }
 }

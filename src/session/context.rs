@@ -75,8 +75,12 @@ impl Context {
     pub(super) fn limit(&self, client: &Client) {
         let admission = client.admission.borrow();
         if let Some(admission) = &*admission
-            && let Some(timeouts) = self.pools.timeouts(admission)
+            && let Some(mut timeouts) = self.pools.timeouts(admission)
         {
+            if client.replication.get() != "none" {
+                // It streams until it is told not to.
+                (timeouts.query, timeouts.transaction) = (None, None);
+            }
             let settings = self.settings.borrow();
             client
                 .idle_timeout

@@ -152,18 +152,20 @@ impl Exchange<'_> {
     }
 
     /// Ends a session whose server is to be closed, between two transactions, if the settings
-    /// want that.
+    /// want that; a replication client's at once.
     fn let_go(&self, server: &Server) -> Result<()> {
-        let closes = self.mode == PoolMode::Session
-            && server.info.is_obsolete()
-            && self.pool.settings().server_fast_close
+        if !server.info.is_obsolete() || self.mode != PoolMode::Session {
+            return Ok(());
+        }
+        let closes = self.pool.settings().server_fast_close
             && server.replies.is_quiet()
             && self.line.upstream.is_between_messages()
             && self.line.inbox.unread().is_empty();
-        if closes {
+        // A stream of changes has no end that one could wait for.
+        if closes || self.client.replication.get() != "none" {
             let text = "database configuration changed";
             let error = ErrorResponse::fatal(SqlState::PROTOCOL_VIOLATION, text);
-            return Err(SessionError::Refused(error));
+            return Err(SessionError::Refused(error.or_as_pgbouncer(text)));
         }
         Ok(())
     }

@@ -239,6 +239,25 @@ async fn replication_servers_count_in_the_pool_and_an_idle_one_makes_room() {
 }
 
 #[tokio::test]
+async fn a_stream_ends_at_once_when_its_server_is_to_be_closed() {
+    let (postgres, pooler) = stage("mode = \"transaction\"").await;
+    let replication = [("replication", "database")];
+    let login = Raw::login(pooler.port, "app", "shop", &replication);
+    let mut walker = login.await.unwrap();
+    walker.query("begin").await.fine();
+    let mut other = Raw::app(pooler.port).await;
+    other.query("begin").await.fine();
+    let moved = replicated(&postgres, "").replace(
+        "[databases.shop]",
+        "[databases.shop]\nstartup_parameters = { work_mem = \"5MB\" }",
+    );
+    pooler.reload(&moved).await;
+    assert_eq!(ended(&mut walker).await.code, "08P01");
+    other.query("commit").await.fine();
+    assert_eq!(other.value("show work_mem").await, "5MB");
+}
+
+#[tokio::test]
 async fn a_server_that_does_not_let_it_in_is_told_in_two_words() {
     let postgres = Postgres::start_with(&["wal_level=logical"], HBA).await;
     let pooler = Pooler::start(&replicated(&postgres, "")).await;
