@@ -69,7 +69,9 @@ async fn the_server_writes_a_value_in_its_own_way_and_the_client_is_told_that() 
 #[tokio::test]
 async fn a_search_path_is_a_list_whatever_is_in_it() {
     let postgres = Postgres::start().await;
-    postgres.run("create schema \"a b\"; create schema c").await;
+    postgres
+        .run("create schema \"a b\" authorization app; create schema c authorization app")
+        .await;
     let pool = format!("{POOL}\ntrack_parameters = [\"search_path\"]");
     let pooler = pooler(&postgres, "", &pool).await;
     for (path, schemas) in [

@@ -80,7 +80,7 @@ async fn pg_basebackup_takes_a_whole_backup_with_its_wal_in_every_mode() {
         let target = tempfile::tempdir().unwrap();
         let dir = target.path().join("backup");
         let dir_text = dir.to_str().unwrap();
-        let arguments = ["-D", dir_text, "-X", "stream", "-c", "fast"];
+        let arguments = ["-D", dir_text, "-X", "stream", "-c", "fast", "--no-sync"];
         run("pg_basebackup", &pooler, &arguments).await;
         assert!(has_files(&dir, "backup_manifest") && has_files(&dir, "global/pg_control"));
         let wal = std::fs::read_dir(dir.join("pg_wal")).unwrap();
@@ -213,7 +213,7 @@ async fn the_server_begins_with_what_the_client_has_asked_for() {
     assert_eq!(psql(&pooler, short, &["show work_mem"]).await, "9MB");
     let physical = "dbname=replication replication=true application_name=walker";
     assert_eq!(
-        psql(&pooler, physical, &["show application_name"]).await,
+        psql(&pooler, physical, &["SHOW application_name"]).await,
         "walker"
     );
 }
