@@ -214,7 +214,10 @@ impl Line {
                 Signal::End(error) => {
                     return Poll::Ready(Interruption::Parting(Parting::Told(error)));
                 }
-                Signal::None | Signal::StopStatement | Signal::WaitTimeout(_) => client.listen(cx),
+                Signal::None
+                | Signal::StopStatement
+                | Signal::TellWaiting
+                | Signal::WaitTimeout(_) => client.listen(cx),
             }
             // What it sends meanwhile is kept, within bounds, for afterwards.
             while inbox.unread().len() < MAX_MESSAGE {
@@ -235,7 +238,7 @@ impl Line {
     }
 
     pub(super) fn enter(&self, state: ClientState) {
-        self.client.enter(state, Instant::now(), None);
+        self.client.enter(state, Instant::now());
     }
 
     pub(super) fn user(&self) -> String {
@@ -248,7 +251,11 @@ fn ended(client: &Client, cx: &mut Context<'_>) -> Option<Parting> {
     match client.take_signal() {
         Signal::End(error) => Some(Parting::Told(error)),
         // There is nothing to give up waiting for.
-        Signal::CancelWait | Signal::None | Signal::StopStatement | Signal::WaitTimeout(_) => {
+        Signal::CancelWait
+        | Signal::None
+        | Signal::StopStatement
+        | Signal::TellWaiting
+        | Signal::WaitTimeout(_) => {
             client.listen(cx);
             None
         }
