@@ -326,7 +326,6 @@ impl Workshop {
     }
 
     fn note(&self, made: &Result<Box<Server>, Arc<ConnectError>>) {
-        let (database, user) = (&self.database.name, self.credentials.user());
         // One login at a time: no other thread counts these.
         let counters = self.registry.stats.of(0);
         match made {
