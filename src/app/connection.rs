@@ -8,7 +8,7 @@ use tracing::{debug, info, warn};
 
 use crate::app::place::Place;
 use crate::console::{self, Role, Seat, is_console};
-use crate::pool::manager::next_id;
+use crate::pool::workshop::next_id;
 use crate::session::error::SessionError;
 use crate::session::login::Proved;
 use crate::session::roster::Client;
