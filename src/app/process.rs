@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use tokio::runtime::Handle;
 use tokio::sync::watch;
@@ -79,6 +80,12 @@ impl Process {
     /// The way to shut down, once somebody asks for it.
     pub(super) fn shutdown_asked(&self) -> watch::Receiver<Option<ShutdownMode>> {
         self.shutdown.subscribe()
+    }
+
+    /// How often SHOW STATS gets new averages.
+    pub(super) fn stats_period(&self) -> Duration {
+        let settings = self.settings.lock().unwrap_or_else(PoisonError::into_inner);
+        settings.telemetry.stats_period
     }
 
     /// Whether new clients are turned away.
@@ -198,6 +205,12 @@ impl Control for Process {
             .collect()
     }
 
+    fn set(&self, key: &str, value: &str) -> Result<(), Vec<String>> {
+        Err(vec![format!(
+            "{key} cannot be set to {value} in a running process"
+        )])
+    }
+
     fn reload(&self) -> Answer<'_, Result<(), Vec<String>>> {
         Box::pin(async { self.reload_now() })
     }
@@ -220,9 +233,14 @@ impl Control for Process {
         names.extend(pools.users.keys().cloned());
         names
             .into_iter()
-            .map(|name| UserRow {
-                max_connections: pools.most_servers_of(name.as_str()),
-                name: name.to_string(),
+            .map(|name| {
+                let own = pools.users.get(name.as_str());
+                UserRow {
+                    max_connections: pools.most_servers_of(name.as_str()),
+                    max_clients: own.and_then(|own| own.max_clients),
+                    pool: own.map(|own| own.pool.clone()).unwrap_or_default(),
+                    name: name.to_string(),
+                }
             })
             .collect()
     }

@@ -20,8 +20,8 @@ use crate::app::worker;
 use crate::app::workers::{Order, Workers};
 use crate::config::problem::Problems;
 use crate::config::settings::Settings;
+use crate::console::Console;
 use crate::console::control::ShutdownMode;
-use crate::console::{Console, STATS_PERIOD};
 use crate::pool::Pools;
 use crate::session::bench::Bench;
 use crate::session::context::Context;
@@ -119,7 +119,7 @@ async fn live(file: &Path, settings: Settings) -> io::Result<()> {
     }
     signals::obey(&process)?;
     tokio::spawn(tidy(process.pools.clone()));
-    tokio::spawn(sample(console));
+    tokio::spawn(sample(console, process.clone()));
     process.inspect_readers();
     if let Some(listener) = scraped {
         tokio::spawn(http::serve(listener, process.clone(), Arc::new(metrics)));
@@ -175,11 +175,10 @@ async fn bind_metrics(address: SocketAddr) -> io::Result<TcpListener> {
 }
 
 /// Gives SHOW STATS its averages.
-async fn sample(console: Arc<Console>) {
-    let mut tick = tokio::time::interval(STATS_PERIOD);
+async fn sample(console: Arc<Console>, process: Arc<Process>) {
     loop {
-        tick.tick().await;
         console.sample();
+        tokio::time::sleep(process.stats_period()).await;
     }
 }
 

@@ -1,7 +1,6 @@
 //! What an operator can set about clients. Filled by `config`, checked there.
 
 use std::collections::BTreeSet;
-use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,6 +12,8 @@ use crate::policy::pattern::Glob;
 use crate::pool::settings::lookup::Lookup;
 use crate::session::jwks::Keyring;
 use crate::wire::tls::ClientSide;
+
+pub use crate::wire::pooler_error::ErrorStyle;
 
 /// How clients prove who they are, and what bounds them.
 #[derive(Clone, Debug)]
@@ -55,37 +56,6 @@ pub struct SessionSettings {
     pub application_name_add_host: bool,
     /// How long a cancel request may wait for its connection. `None`: for ever.
     pub cancel_wait_timeout: Option<Duration>,
-}
-
-/// Whose words the pooler's own errors have.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub enum ErrorStyle {
-    /// PgBouncer's: its texts, SQLSTATE 08P01, no details.
-    Pgbouncer,
-    /// PostgreSQL's, with details and hints.
-    #[default]
-    Postgresql,
-}
-
-impl ErrorStyle {
-    /// The name in settings.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Pgbouncer => "pgbouncer",
-            Self::Postgresql => "postgresql",
-        }
-    }
-}
-
-impl FromStr for ErrorStyle {
-    type Err = ();
-
-    fn from_str(name: &str) -> Result<Self, ()> {
-        [Self::Pgbouncer, Self::Postgresql]
-            .into_iter()
-            .find(|style| style.as_str() == name)
-            .ok_or(())
-    }
 }
 
 /// Tokens of an identity provider.

@@ -9,6 +9,7 @@
 //! refusals by access rules, limits of roles, and what servers say.
 
 use std::fmt;
+use std::str::FromStr;
 
 use crate::wire::error_response::ErrorResponse;
 use crate::wire::sqlstate::SqlState;
@@ -30,6 +31,17 @@ impl ErrorStyle {
             Self::Pgbouncer => "pgbouncer",
             Self::Postgresql => "postgresql",
         }
+    }
+}
+
+impl FromStr for ErrorStyle {
+    type Err = ();
+
+    fn from_str(name: &str) -> Result<Self, ()> {
+        [Self::Pgbouncer, Self::Postgresql]
+            .into_iter()
+            .find(|style| style.as_str() == name)
+            .ok_or(())
     }
 }
 
