@@ -82,7 +82,7 @@ impl Drop for Witness {
 }
 
 /// In this order. Left out is what 1.18 does not know, or pgwarden does better on purpose.
-const COMMANDS: [&str; 45] = [
+const COMMANDS: [&str; 44] = [
     "RESUME",
     "RESUME shop",
     "RESUME nothing",
@@ -108,7 +108,6 @@ const COMMANDS: [&str; 45] = [
     "DISABLE shop",
     "ENABLE",
     "ENABLE nothing",
-    "ENABLE pgbouncer",
     "ENABLE shop",
     "RECONNECT",
     "RECONNECT shop;",

@@ -1,6 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::console::role::Role;
 
 fn parse(text: &str) -> Command {
     Command::parse(text).unwrap_or_else(|error| panic!("{text}: {error}"))
@@ -201,4 +202,42 @@ fn an_access_is_explained_for_a_role() {
     ] {
         assert!(refused(text).contains("EXPLAIN ACCESS"), "{text}");
     }
+}
+
+/// The rows of a table of Markdown: the first three cells of each.
+fn documented() -> Vec<[String; 3]> {
+    let document = include_str!("../../../docs/pgbouncer.md");
+    let (_, section) = document.split_once("\n## Console commands\n").unwrap();
+    let section = section.split("\n## ").next().unwrap_or_default();
+    let cells = |line: &str| -> Option<[String; 3]> {
+        // A bar within a cell has a backslash before it.
+        let line = line.replace("\\|", "\0");
+        let cells = line.trim_matches('|').split('|');
+        let cells: Vec<_> = cells.map(|cell| cell.trim().replace('\0', "|")).collect();
+        cells.try_into().ok()
+    };
+    let rows = section.lines().filter(|line| line.starts_with("| `"));
+    rows.filter_map(cells).collect()
+}
+
+#[test]
+fn every_command_is_documented_with_its_right() {
+    let expected: Vec<_> = Entry::COMMANDS
+        .iter()
+        .map(|entry| {
+            let right = match entry.right {
+                Role::Viewer => "stats",
+                Role::Admin => "admin",
+            };
+            (format!("`{}`", entry.usage()), right.to_owned())
+        })
+        .collect();
+    let found: Vec<_> = documented()
+        .into_iter()
+        .map(|[command, right, does]| {
+            assert!(!does.is_empty(), "{command}");
+            (command, right)
+        })
+        .collect();
+    assert_eq!(found, expected);
 }
