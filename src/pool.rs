@@ -7,6 +7,7 @@ pub mod error;
 mod failures;
 mod hygiene;
 pub mod lease;
+pub mod lines;
 pub mod manager;
 mod needs;
 #[expect(

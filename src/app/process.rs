@@ -12,6 +12,7 @@ use tokio::task::JoinHandle;
 use tracing::{error, info, warn};
 
 use crate::app::readers;
+use crate::app::systemd;
 use crate::app::workers::{Order, Workers};
 use crate::config::settings::Settings;
 use crate::console::control::{
@@ -23,7 +24,8 @@ use crate::session::denials::Denials;
 use crate::session::stats::LoginStats;
 use crate::session::usage::Usages;
 use crate::telemetry::audit::AuditLog;
-use crate::telemetry::logs::LogLevel;
+use crate::telemetry::logs::Log;
+use crate::wire::tcp::TcpSettings;
 
 /// What every part of the process may need of the others.
 #[derive(Debug)]
@@ -48,7 +50,7 @@ pub(super) struct Process {
 /// Where the process writes what happens.
 #[derive(Debug)]
 pub(super) struct Logs {
-    pub(super) log: LogLevel,
+    pub(super) log: Log,
     pub(super) audit: Arc<AuditLog>,
 }
 
@@ -82,7 +84,13 @@ impl Process {
         self.shutdown.subscribe()
     }
 
-    /// How often SHOW STATS gets new averages.
+    /// What the kernel is told of clients' connections.
+    pub(super) fn tcp(&self) -> TcpSettings {
+        let settings = self.settings.lock().unwrap_or_else(PoisonError::into_inner);
+        settings.listen.tcp
+    }
+
+    /// How often counts are logged.
     pub(super) fn stats_period(&self) -> Duration {
         let settings = self.settings.lock().unwrap_or_else(PoisonError::into_inner);
         settings.telemetry.stats_period
@@ -121,6 +129,16 @@ impl Process {
 
     /// Loads the file anew, whole or not at all.
     pub(super) fn reload_now(&self) -> Result<(), Vec<String>> {
+        if self.is_closing() {
+            return self.load_anew();
+        }
+        systemd::reloading();
+        let loaded = self.load_anew();
+        systemd::ready();
+        loaded
+    }
+
+    fn load_anew(&self) -> Result<(), Vec<String>> {
         match Settings::load(&self.file) {
             Ok(mut settings) => {
                 Arc::make_mut(&mut settings.session.policy).generation =
@@ -129,7 +147,7 @@ impl Process {
                     warn!("{warning}");
                 }
                 if let Err(error) = self.logs.log.reload(&settings.telemetry) {
-                    error!(%error, "log level not changed");
+                    error!(%error, "the log is not wholly what the settings say");
                 }
                 if let Err(error) = self.logs.audit.reopen(&settings.telemetry.audit) {
                     error!(%error, "audit log not reopened, the old file is kept");

@@ -85,12 +85,11 @@ impl ConnectError {
                     ),
                 )
             }
-            Self::Timeout(_) => ErrorResponse::fatal(
-                SqlState::CONNECTION_FAILURE,
-                "cannot connect to the server within server_connect_timeout",
-            ),
+            Self::Timeout(_) => {
+                ErrorResponse::fatal(SqlState::CONNECTION_FAILURE, "connect timeout")
+            }
             Self::Dns(_) | Self::Io(_) => {
-                ErrorResponse::fatal(SqlState::CONNECTION_FAILURE, "cannot connect to the server")
+                ErrorResponse::fatal(SqlState::CONNECTION_FAILURE, "connect failed")
             }
             Self::NoSecret(..) => ErrorResponse::fatal(
                 SqlState::CONNECTION_FAILURE,

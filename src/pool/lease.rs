@@ -8,6 +8,7 @@ use tracing::{debug, warn};
 
 use crate::pool::manager::Manager;
 use crate::pool::server::Server;
+use crate::pool::server::line;
 use crate::pool::server::reset::Soil;
 use crate::pool::workshop::Workshop;
 
@@ -60,6 +61,14 @@ impl Lease {
             && !server.info.may_be_canceled_later();
         let expired = server.expires.is_some_and(|expires| expires <= now);
         if !ready || expired || server.info.is_obsolete() {
+            if ready {
+                let reason = if expired {
+                    line::LIFETIME
+                } else {
+                    line::CHANGED
+                };
+                server.line.because(reason);
+            }
             return Released::Closed;
         }
         let soil = server.soil;
@@ -99,6 +108,7 @@ impl Lease {
             let nobody_waits =
                 || Object::pool(&object).is_none_or(|pool| pool.status().waiting == 0);
             if self.workshop.should_make_room() && nobody_waits() {
+                object.line.because(line::EVICTED);
                 drop(Object::take(object));
             } else {
                 drop(object); // to deadpool

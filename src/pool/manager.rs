@@ -6,7 +6,8 @@ use deadpool::managed::{self, Metrics, RecycleError, RecycleResult};
 use tracing::info;
 
 use crate::pool::error::ConnectError;
-use crate::pool::server::Server;
+use crate::pool::lines;
+use crate::pool::server::{Server, line};
 use crate::pool::workshop::Workshop;
 
 /// Makes servers for one of a pool's two stores, the ordinary and the reserve.
@@ -28,7 +29,7 @@ impl managed::Manager for Manager {
                 &self.workshop.database.name,
                 self.workshop.credentials.user(),
             );
-            info!(%database, %user, "taking connection from reserve_pool");
+            info!(target: lines::PLAIN, %database, %user, "taking connection from reserve_pool");
         }
         made
     }
@@ -37,7 +38,14 @@ impl managed::Manager for Manager {
     /// costs no round trip unless a check query is set and due.
     async fn recycle(&self, server: &mut Self::Type, _: &Metrics) -> RecycleResult<Self::Error> {
         // Its age was looked at when it came back, and is every second.
-        if server.info.is_obsolete() || !server.looks_alive() {
+        let is_current = !server.info.is_obsolete();
+        if !is_current || !server.looks_alive() {
+            let reason = if is_current {
+                line::CRASHED
+            } else {
+                line::CHANGED
+            };
+            server.line.because(reason);
             return Err(RecycleError::message("replaced or closed"));
         }
         server
@@ -49,6 +57,7 @@ impl managed::Manager for Manager {
             && server.used.elapsed() >= settings.server_check_delay
             && !Box::pin(self.workshop.check(server, query)).await
         {
+            server.line.because(line::TEST_FAILED);
             return Err(RecycleError::message("the check query failed"));
         }
         Ok(())

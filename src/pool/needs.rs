@@ -7,6 +7,7 @@ use std::time::SystemTime;
 use crate::auth::names::UserName;
 use crate::policy::admission::Admission;
 use crate::policy::role::{Role, RoleName};
+use crate::pool::settings::lookup::Asking;
 use crate::pool::settings::users::UserPool;
 use crate::pool::settings::{DatabaseSettings, PoolMode, PoolsSettings, TEMPLATE};
 
@@ -23,6 +24,8 @@ pub(super) struct Needs {
     search_path: Option<String>,
     /// A replication connection serves one client and no other.
     replication: Option<String>,
+    /// Users are looked up on it, and nothing else is done.
+    lookup: Option<Asking>,
 }
 
 impl Needs {
@@ -36,6 +39,15 @@ impl Needs {
                 .has_table_rules()
                 .then(|| quoted_list(&role.search_path)),
             replication: None,
+            lookup: None,
+        }
+    }
+
+    /// What a server must be on which users are looked up.
+    pub(super) fn of_lookup(asking: Asking) -> Self {
+        Self {
+            lookup: Some(asking),
+            ..Self::default()
         }
     }
 
@@ -50,6 +62,7 @@ impl Needs {
                 .has_table_rules()
                 .then(|| quoted_list(&role.search_path)),
             replication: replication.map(Into::into),
+            lookup: None,
         }
     }
 
@@ -85,6 +98,10 @@ impl Needs {
                 own.pool = pool.clone();
             }
         }
+        if self.lookup.is_some() {
+            // The user who asks is the pool's, whoever the database's clients become.
+            own.server = None;
+        }
         let user = server(&own);
         if let Some(of_user) = settings.users.get(user.as_str()) {
             of_user.pool.put_over(&mut own.pool);
@@ -106,6 +123,14 @@ impl Needs {
             set(parameters, "replication", kind);
             own.pool.mode = PoolMode::Session;
             own.pool.min_size = 0;
+        }
+        if let Some(asking) = self.lookup {
+            own.pool.mode = PoolMode::Transaction;
+            own.pool.min_size = 0;
+            set(parameters, "client_encoding", "UTF8");
+            if asking == Asking::OurQuery {
+                set(parameters, "search_path", "pg_catalog");
+            }
         }
         Some((Arc::new(own), user))
     }

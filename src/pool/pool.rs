@@ -20,6 +20,7 @@ use crate::pool::lease::Lease;
 use crate::pool::manager::Manager;
 use crate::pool::server::info::{Registry, ServerInfo};
 use crate::pool::server::reset::TellingWords;
+use crate::pool::server::{Server, line};
 use crate::pool::settings::{DatabaseSettings, PoolSettings};
 use crate::pool::statement::Statements;
 use crate::pool::stats::Stats;
@@ -154,11 +155,23 @@ impl Pool {
 
     /// Closes idle servers that are to be closed.
     pub(super) fn close_obsolete(&self) {
+        let reason = if self.is_paused() {
+            line::PAUSED
+        } else {
+            line::CHANGED
+        };
+        let has_to_go = |server: &Server| {
+            let is_obsolete = server.info.is_obsolete();
+            if is_obsolete {
+                server.line.because(reason);
+            }
+            is_obsolete
+        };
         self.workshop
             .heirlooms()
-            .retain(|server| !server.info.is_obsolete());
+            .retain(|server| !has_to_go(server));
         for store in self.stores() {
-            drop(store.retain(|server, _| !server.info.is_obsolete()));
+            drop(store.retain(|server, _| !has_to_go(server)));
         }
     }
 
@@ -225,7 +238,7 @@ impl Pool {
         let mut size = self.size();
         let mut news = false;
         for store in self.stores() {
-            let removed = store.retain(|server, _| {
+            drop(store.retain(|server, _| {
                 let expired = !one_use && server.expires.is_some_and(|expires| expires <= now);
                 let idle = settings.server_idle_timeout.is_some_and(|limit| {
                     now.duration_since(server.used) >= jittered(limit, server.info.id)
@@ -233,13 +246,17 @@ impl Pool {
                 // A login or a filling-up may have ended after the pause or RECONNECT began.
                 let old = self.is_paused() || server.info.is_obsolete();
                 let close = old || expired || (idle && size > min_size);
+                server.line.because(match (self.is_paused(), old, expired) {
+                    _ if !close => line::UNCLEAN,
+                    (true, ..) => line::PAUSED,
+                    (false, true, _) => line::CHANGED,
+                    (false, false, true) => line::LIFETIME,
+                    (false, false, false) => line::IDLE,
+                });
                 size -= usize::from(close);
                 news |= !close && server.has_news();
                 !close
-            });
-            for server in &removed.removed {
-                tracing::debug!(server = server.info.id, "server closed: idle or too old");
-            }
+            }));
         }
         let taken_over = self.take_stock();
         // A server that has closed its connection says so; whether it did is seen when it is lent.
@@ -305,17 +322,21 @@ impl Pool {
             drop(store.retain(|server, _| {
                 let this_one = !evicted && server.used == used;
                 evicted |= this_one;
+                if this_one {
+                    server.line.because(line::EVICTED);
+                }
                 !this_one
             }));
         }
         evicted
     }
 
-    /// Takes over what the users file has for a user now, if servers are opened in its name; a
-    /// login that has failed is tried again with it.
+    /// Takes over the secret that a login has brought, if servers are opened in the client's
+    /// name; a login at the server that has failed is tried again with it. A login that brings
+    /// none, such as one by certificate, leaves the one that is there.
     pub fn renew_secret(&self, user: &UserName, secret: Option<Arc<Secret>>) {
         let own = self.database().server.is_none() && self.user() == user;
-        if own && self.workshop.credentials.renew(secret) {
+        if own && secret.is_some() && self.workshop.credentials.renew(secret) {
             self.workshop.failures.forget();
         }
     }

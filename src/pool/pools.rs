@@ -1,9 +1,12 @@
 //! All pools of the process.
 
 mod automatic;
+mod lookup;
 mod places;
 mod reload;
 mod switches;
+#[cfg(test)]
+mod tests;
 mod upkeep;
 
 use std::collections::{BTreeMap, HashMap, HashSet};

@@ -2,7 +2,9 @@
 
 pub mod connect;
 pub mod info;
+pub mod line;
 pub mod login;
+pub mod lookup;
 pub mod reset;
 
 use std::future::poll_fn;
@@ -15,6 +17,7 @@ use tokio::sync::OwnedSemaphorePermit;
 
 use crate::pool::replies::{About, Note, Replies};
 use crate::pool::server::info::ServerInfo;
+use crate::pool::server::line::ServerLine;
 use crate::pool::server::reset::Soil;
 use crate::pool::statement::OnServer;
 use crate::pool::tracked::{Tracked, Values};
@@ -59,6 +62,8 @@ pub struct Server {
     pub(super) born: Instant,
     /// When it was used last.
     pub(super) used: Instant,
+    /// The log's.
+    pub line: ServerLine,
     /// Held, not read: places under the limits of the database and the user.
     pub(super) _places: Vec<OwnedSemaphorePermit>,
 }

@@ -8,7 +8,7 @@ use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
-use tracing::{info, warn};
+use tracing::warn;
 
 use crate::auth::names::UserName;
 use crate::pool::budget::{Budget, Neighbours};
@@ -19,6 +19,7 @@ use crate::pool::hygiene::Hygiene;
 use crate::pool::replies::Replies;
 use crate::pool::server::connect::Target;
 use crate::pool::server::info::{Registry, ServerInfo};
+use crate::pool::server::line::{self, ServerLine};
 use crate::pool::server::login::{LogIn, LoggedIn};
 use crate::pool::server::reset::Soil;
 use crate::pool::server::{Server, Unnamed};
@@ -210,6 +211,7 @@ impl Workshop {
             let mut server = self.heirlooms().pop()?;
             if server.info.is_obsolete() || !server.looks_alive() || server.stream.adopt().is_err()
             {
+                server.line.because(line::CRASHED);
                 continue;
             }
             let lifetime = self.database.pool.server_lifetime;
@@ -288,6 +290,11 @@ impl Workshop {
         let id = next_id();
         let seen = (stream.socket(), stream.tls());
         let info = ServerInfo::register(&self.registry, place, key, seen, (id, epoch));
+        let whose = (
+            self.database.name.as_str(),
+            self.credentials.user().as_str(),
+        );
+        let line = ServerLine::open(&info, whose, stream.socket().peer_name());
         let now = Instant::now();
         let lifetime = self.database.pool.server_lifetime;
         Ok(Box::new(Server {
@@ -300,6 +307,7 @@ impl Workshop {
             values,
             applied: Arc::default(),
             info,
+            line,
             tracked: self.tracked.clone(),
             expires: lifetime.map(|age| now + jittered(age, id)),
             born: now,
@@ -322,9 +330,8 @@ impl Workshop {
         // One login at a time: no other thread counts these.
         let counters = self.registry.stats.of(0);
         match made {
-            Ok(server) => {
+            Ok(_) => {
                 counters.server_logins.add(1);
-                info!(%database, %user, server = server.info.id, pid = server.info.pid, "server connected");
                 self.failures.forget();
             }
             Err(error) => {

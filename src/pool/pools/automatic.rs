@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use super::{Pools, State};
 use crate::auth::names::DatabaseName;
+use crate::pool::lines;
 use crate::pool::settings::DatabaseSettings;
 
 /// A database that was made from the template.
@@ -49,7 +50,7 @@ impl State {
             return Some(made.settings.clone());
         }
         let settings = named(self.settings.template.as_ref()?, name);
-        tracing::info!("registered new auto-database: {name}");
+        tracing::info!(target: lines::PLAIN, "registered new auto-database: {name}");
         let made = Automatic {
             settings: settings.clone(),
             used,

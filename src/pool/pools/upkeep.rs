@@ -13,6 +13,7 @@ impl Pools {
     pub fn tidy(&self) {
         self.prewarm();
         let now = Instant::now();
+        self.dns.tidy(now);
         let mut state = self.state();
         state.forget_pools(now);
         state.forget_automatic(now);
@@ -34,7 +35,7 @@ impl Pools {
 impl State {
     /// Forgets the pools that have had neither clients nor servers for pool_idle_timeout, and
     /// what they have counted.
-    fn forget_pools(&mut self, now: Instant) {
+    pub(super) fn forget_pools(&mut self, now: Instant) {
         let Some(limit) = self.settings.pool_idle_timeout else {
             return;
         };
