@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::error::ErrorKind;
@@ -71,6 +71,14 @@ enum Command {
     /// what every rule has to say, and the verdict. The exit status is 0 if the text is allowed,
     /// 1 if it is refused and 2 if the question or the file is of no use.
     Check(Box<Check>),
+    /// Prints a pgbouncer.ini as TOML.
+    ///
+    /// The file is written even if pgwarden could not start with it here, as when it names files
+    /// that are elsewhere; then the exit status is 1, and the reasons are on standard error.
+    Convert {
+        /// PgBouncer's configuration file.
+        config: PathBuf,
+    },
     /// Reads audit logs and prints the least rules that let through what was seen.
     Learn {
         /// The audit logs.
@@ -140,6 +148,7 @@ fn main() -> ExitCode {
             command: AuditCommand::Verify { files },
         }) => report(verify(&files)),
         Some(Command::Check(check)) => report(check.run()),
+        Some(Command::Convert { config }) => convert(&config),
         Some(Command::Learn { files, role }) => report(learn(&files, role.as_deref())),
         None => arguments.running.run(),
     }
@@ -218,6 +227,22 @@ impl Check {
             config::check(&self.config)
         } else {
             answer(&self.config, &question)
+        }
+    }
+}
+
+fn convert(config: &Path) -> ExitCode {
+    match config::convert(config) {
+        Ok(converted) => {
+            print!("{}", converted.toml);
+            for problem in &converted.problems {
+                eprintln!("{problem}");
+            }
+            ExitCode::from(u8::from(!converted.problems.is_empty()))
+        }
+        Err(problems) => {
+            eprintln!("{problems}");
+            ExitCode::FAILURE
         }
     }
 }

@@ -253,11 +253,11 @@ pub struct UserRow {
 /// A setting, as SHOW CONFIG prints it.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct SettingRow {
-    /// Where it stands in the file, such as `pool.size`.
+    /// PgBouncer's name, such as `default_pool_size`; where it has none, that in TOML, with dots.
     pub key: String,
     /// What it is.
     pub value: String,
-    /// What it would be if the file did not say.
+    /// What it would be if the file did not say: an INI for PgBouncer's keys.
     pub default: String,
     /// Whether a reload can change it.
     pub changeable: bool,

@@ -44,7 +44,7 @@ pub(super) fn state(view: &View<'_>) -> Vec<Vec<Value>> {
 }
 
 pub(super) fn version() -> Vec<Vec<Value>> {
-    vec![vec![VERSION_TEXT.into()]]
+    vec![vec![crate::console::VERSION.into()]]
 }
 
 /// SHOW HELP: a notice.
@@ -75,10 +75,3 @@ fn yes_or_no(yes: bool) -> Value {
 }
 
 const SHOWS_A_LINE: usize = 7;
-/// What speaks of PgBouncer's console wants the word and the first number of this form: it is
-/// the version whose console this one is like.
-const VERSION_TEXT: &str = concat!(
-    "PgBouncer 1.25.2 (pgwarden ",
-    env!("CARGO_PKG_VERSION"),
-    ")"
-);
