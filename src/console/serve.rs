@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use tracing::debug;
 
-use crate::console::act::act;
+use crate::console::act::{Suspension, act};
 use crate::console::protocol::{Protocol, Step};
 use crate::console::{Console, Role};
 use crate::session;
@@ -57,8 +57,10 @@ pub async fn serve(
         inbox,
         outbox,
         client,
+        suspension: None,
     };
-    let mut protocol = Protocol::new(seat.role);
+    let style = seat.worker.settings().errors;
+    let mut protocol = Protocol::new(seat.role, style);
     let parting = loop {
         line.enter(ClientState::Idle);
         if let Err(parting) = line.exchange(&mut protocol, &seat, console).await {
@@ -71,7 +73,7 @@ pub async fn serve(
         Parting::Told(error) => {
             seat.worker.logins.error(error.code);
             lines::pooler_error(seat.client, &error.message);
-            error.put(line.outbox.buffer());
+            error.in_style(style).put(line.outbox.buffer());
             // Who is sent away may not be reading.
             let flush = line.outbox.flush(&mut line.stream);
             tokio::time::timeout(LAST_WORDS, flush)
@@ -100,6 +102,8 @@ pub(super) struct Line {
     inbox: Inbox,
     outbox: Outbox,
     client: Rc<Client>,
+    /// A SUSPEND of this client's.
+    pub(super) suspension: Option<Suspension>,
 }
 
 /// Why a session ends.
