@@ -4,6 +4,7 @@ pub mod budget;
 pub mod credentials;
 pub mod error;
 pub mod lease;
+pub mod lines;
 pub mod manager;
 mod needs;
 #[expect(

@@ -10,6 +10,7 @@ mod edit;
 pub mod error;
 mod guard;
 pub mod jwks;
+pub mod lines;
 pub mod login;
 mod lookup;
 mod relay;

@@ -44,8 +44,7 @@ pub(super) fn settings(root: &Table<'_>) -> Settings {
         console: console(&root.table("console")),
         telemetry: log::telemetry(root),
         tests,
-        entries: Vec::new(),
-        warnings: Vec::new(),
+        ..default
     }
 }
 

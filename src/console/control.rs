@@ -44,6 +44,11 @@ pub trait Control: Send + Sync {
     /// All settings: key, value, default, and whether a reload can change it.
     fn settings(&self) -> Vec<SettingRow>;
 
+    /// Sets a key of PgBouncer, or one of TOML with dots, until the next reload; refused as a
+    /// whole if the settings would not do then. What changes on a restart only is left as it is,
+    /// without a complaint, and `conffile` counts at the next reload, both as with PgBouncer.
+    fn set(&self, key: &str, value: &str) -> Result<(), Vec<String>>;
+
     /// All users that are known by name.
     fn users(&self) -> Vec<UserRow>;
 
@@ -155,11 +160,11 @@ pub struct UserRow {
 /// A setting, as SHOW CONFIG prints it.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct SettingRow {
-    /// Where it stands in the file, such as `pool.size`.
+    /// PgBouncer's name, such as `default_pool_size`; where it has none, that in TOML, with dots.
     pub key: String,
     /// What it is.
     pub value: String,
-    /// What it would be if the file did not say.
+    /// What it would be if the file did not say: an INI for PgBouncer's keys.
     pub default: String,
     /// Whether a reload can change it.
     pub changeable: bool,

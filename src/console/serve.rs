@@ -12,6 +12,7 @@ use crate::console::act::act;
 use crate::console::protocol::{Protocol, Step};
 use crate::console::{Console, Role};
 use crate::session;
+use crate::session::lines;
 use crate::session::roster::{Client, ClientState, Signal};
 use crate::session::welcome::new_key;
 use crate::wire::backend::{self, TransactionStatus};
@@ -69,6 +70,7 @@ pub async fn serve(
         Parting::Lost(error) => Err(error),
         Parting::Told(error) => {
             seat.worker.logins.error(error.code);
+            lines::pooler_error(seat.client, &error.message);
             error.put(line.outbox.buffer());
             // Who is sent away may not be reading.
             let flush = line.outbox.flush(&mut line.stream);

@@ -21,6 +21,7 @@ use crate::auth::{jwt, md5, password};
 use crate::policy::grant::Origin;
 use crate::session::context::Context;
 use crate::session::error::SessionError;
+use crate::session::lines;
 use crate::session::lookup::{self, Found};
 use crate::session::roster::Client;
 use crate::session::settings::SessionSettings;
@@ -94,6 +95,7 @@ impl Greeted {
         if let Some(name) = self.parameters.value("application_name") {
             client.application_name.replace(name.to_owned());
         }
+        lines::login_attempt(client, self.parameters.value("replication"));
         let mut secret = settings.users.get(user.as_str()).cloned();
         let mut found = Found::NotAsked;
         if secret.is_none() && lookup::is_for(settings.method) {
