@@ -273,7 +273,7 @@ async fn tidy(pools: Arc<Pools>) {
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         tick.tick().await;
-        pools.prewarm();
+        pools.tidy();
         for pool in pools.all() {
             tokio::spawn(async move { pool.tidy().await });
         }

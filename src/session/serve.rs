@@ -14,11 +14,9 @@ use crate::policy::admission::Admission;
 use crate::policy::role::ReadOnly;
 use crate::pool::error::CheckoutError;
 use crate::pool::pools::ClientPlace;
-use crate::pool::server::reset::Soil;
 use crate::pool::server::{Server, line};
-use crate::pool::settings::PoolMode;
 use crate::pool::tracked::Values;
-use crate::pool::{Lease, Pool, Released};
+use crate::pool::{Lease, Member, Released};
 use crate::session::context::Context;
 use crate::session::downstream::bit;
 use crate::session::error::SessionError;
@@ -40,7 +38,7 @@ type Result<T> = std::result::Result<T, SessionError>;
 pub struct Session {
     pub(super) line: Line,
     pub(super) client: Rc<Client>,
-    pub(super) pool: Arc<Pool>,
+    pub(super) pool: Member,
     /// What the users file knows of the user, for servers opened in its name.
     pub(super) secret: Option<Arc<Secret>>,
     /// Settings of the start-up packet that the server does not report.
@@ -209,13 +207,13 @@ impl Session {
         loop {
             let waited = {
                 let (line, client) = (&mut self.line, &self.client);
-                let limit = self.pool.settings().query_wait_timeout;
                 let mut checkout = pin!(self.pool.checkout());
                 poll_fn(|task| {
                     if let Poll::Ready(got) = checkout.as_mut().poll(task) {
                         return Poll::Ready(Ok(Some(got)));
                     }
                     if client.state.get() != ClientState::Waiting {
+                        let limit = self.pool.query_wait_timeout(&client.user.borrow());
                         client.enter(ClientState::Waiting, began, limit);
                     }
                     match client.take_signal() {
@@ -426,14 +424,9 @@ impl Session {
     }
 
     /// Gives the server of a client that has said goodbye back, if it may be.
-    fn leave(&self, cx: &Context, mut lease: Lease, now: Instant) {
+    fn leave(&self, cx: &Context, lease: Lease, now: Instant) {
         if self.replication.is_some() {
             return;
-        }
-        if self.pool.settings().mode == PoolMode::Session {
-            // Everything a session may leave behind is DISCARD ALL's business.
-            let server = lease.server();
-            server.soil = server.soil.max(Soil::Statements);
         }
         release(cx, lease, now);
     }
