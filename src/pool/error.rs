@@ -72,6 +72,25 @@ impl ConnectError {
         }
     }
 
+    /// What it is in a line of the log, in PgBouncer's words where it has some.
+    pub fn reason(&self) -> String {
+        match self {
+            Self::Cached(error) => error.reason(),
+            Self::Cleartext
+            | Self::Framing(_)
+            | Self::NoSecret(..)
+            | Self::Protocol(_)
+            | Self::Retry
+            | Self::Scram(_)
+            | Self::TlsName(_) => self.to_string(),
+            Self::Dns(_) => "server DNS lookup failed".into(),
+            Self::Io(_) => "connect failed".into(),
+            Self::Refused(error) => error.message.clone(),
+            Self::Timeout(_) => "connect timeout".into(),
+            Self::TlsRefused => "server refused SSL".into(),
+        }
+    }
+
     /// What a client is told: no addresses, the server's own words where there are some.
     pub fn to_client(&self) -> ErrorResponse {
         match self {
