@@ -350,18 +350,17 @@ impl Workshop {
             self.credentials.user().as_str(),
         );
         let mut reason = error.reason();
-        match error {
-            ConnectError::Refused(refusal) => {
-                warn!(
-                    database,
-                    user, "server login failed: FATAL {}", refusal.message
-                );
-                // The others are told so, too; a client with a server of its own is not.
-                if self.is_replication() {
-                    reason = "login failed".into();
-                }
+        if let ConnectError::Refused(refusal) = error {
+            warn!(
+                database,
+                user, "server login failed: FATAL {}", refusal.message
+            );
+            // The others are told so, too; a client with a server of its own is not.
+            if self.is_replication() {
+                reason = "login failed".into();
             }
-            error => warn!(database, user, "server login failed: {error}"),
+        } else {
+            warn!(database, user, "server login failed: {error}");
         }
         let hosts = &self.database.hosts.addresses;
         let address = hosts.first().map(ToString::to_string).unwrap_or_default();
