@@ -10,6 +10,7 @@ mod edit;
 pub mod error;
 mod guard;
 pub mod jwks;
+pub mod keys;
 pub mod login;
 mod relay;
 pub mod roster;

@@ -110,7 +110,8 @@ async fn live(file: &Path, settings: Settings) -> io::Result<()> {
                     process.denials.clone(),
                     process.usages.clone(),
                 ),
-            ),
+            )
+            .among(count),
             console,
             console_settings: console_settings.into(),
             process,

@@ -8,8 +8,8 @@ use tokio::sync::{Notify, oneshot};
 
 use crate::console::control::ClientRow;
 use crate::console::settings::ConsoleSettings;
+use crate::session::keys::worker_of;
 use crate::session::settings::SessionSettings;
-use crate::session::welcome::worker_of;
 use crate::wire::cancel_key::CancelKey;
 use crate::wire::error_response::ErrorResponse;
 use crate::wire::socket::Socket;
@@ -72,7 +72,8 @@ impl Workers {
     /// Has a query cancelled; returns when the server has been told. Cancel safe.
     pub(super) async fn cancel(&self, key: CancelKey) {
         let (done, wait) = oneshot::channel();
-        self.send(worker_of(&key), Order::Cancel(key, done));
+        let worker = worker_of(&key, self.orders.len());
+        self.send(worker, Order::Cancel(key, done));
         // An error only says that there was nothing to wait for.
         let _ = wait.await;
     }

@@ -13,6 +13,7 @@ use crate::policy::admission::Admission;
 use crate::pool::Pools;
 use crate::session::audit::{Event, EventKind};
 use crate::session::bench::Bench;
+use crate::session::keys::Naming;
 use crate::session::roster::{Client, Roster};
 use crate::session::settings::SessionSettings;
 use crate::session::stats::LoginStats;
@@ -32,6 +33,8 @@ pub struct Context {
     pub logins: Arc<LoginStats>,
     /// Makes the salt of an unknown user the same at each try.
     pub mock_seed: [u8; 32],
+    /// What its cancel keys tell.
+    pub naming: Naming,
     /// What sessions judge by.
     pub bench: Rc<Bench>,
     settings: RefCell<Arc<SessionSettings>>,
@@ -58,12 +61,20 @@ impl Context {
             pools,
             logins,
             mock_seed,
+            naming: Naming::new(worker, 1),
             bench: Rc::new(bench),
             settings: RefCell::new(settings),
             roster: Roster::default(),
             verifiers: RefCell::default(),
             draining: Cell::new(false),
         }
+    }
+
+    /// The same, as one worker of so many.
+    #[must_use]
+    pub fn among(mut self, workers: usize) -> Self {
+        self.naming = Naming::new(self.worker, workers);
+        self
     }
 
     /// The settings at the moment.

@@ -179,7 +179,8 @@ impl Client {
 #[derive(Debug, Default)]
 pub struct Roster {
     clients: RefCell<HashMap<u64, Rc<Client>, RandomState>>,
-    keys: RefCell<HashMap<u32, u64, RandomState>>,
+    /// By the first eight bytes: with peers a process id has little of its own.
+    keys: RefCell<HashMap<u64, u64, RandomState>>,
 }
 
 impl Roster {
@@ -192,13 +193,13 @@ impl Roster {
         }
     }
 
-    /// Gives a client its cancel key; false if another has one with the same process id.
+    /// Gives a client its cancel key; false if another has one that begins alike.
     pub fn set_key(&self, client: &Client, key: CancelKey) -> bool {
         let mut keys = self.keys.borrow_mut();
-        if keys.contains_key(&key.pid()) {
+        if keys.contains_key(&key.head()) {
             return false;
         }
-        keys.insert(key.pid(), client.id);
+        keys.insert(key.head(), client.id);
         client.key.replace(Some(key));
         true
     }
@@ -206,7 +207,7 @@ impl Roster {
     /// What a cancel request with this key is for: the server of a client that is waiting for
     /// an answer. A client that waits for a server is told to give up here and now.
     pub fn cancel(&self, key: &CancelKey) -> Option<Arc<ServerInfo>> {
-        let id = *self.keys.borrow().get(&key.pid())?;
+        let id = *self.keys.borrow().get(&key.head())?;
         let client = self.client(id)?;
         if !client.key.borrow().as_ref()?.matches(key) {
             return None;
@@ -300,7 +301,7 @@ impl Drop for Entry<'_> {
     fn drop(&mut self) {
         self.roster.clients.borrow_mut().remove(&self.client.id);
         if let Some(key) = &*self.client.key.borrow() {
-            self.roster.keys.borrow_mut().remove(&key.pid());
+            self.roster.keys.borrow_mut().remove(&key.head());
         }
     }
 }
