@@ -16,6 +16,7 @@ pub mod socket;
 pub mod sqlstate;
 pub mod startup;
 pub mod stream;
+pub mod tcp;
 pub mod tls;
 
 pub use backend::TransactionStatus;

@@ -215,13 +215,13 @@ impl Control for Process {
 
     fn users(&self) -> Vec<UserRow> {
         let settings = self.settings.lock().unwrap_or_else(PoisonError::into_inner);
-        let limits = &settings.pools.max_user_connections;
+        let pools = &settings.pools;
         let mut names: BTreeSet<_> = settings.session.users.users().cloned().collect();
-        names.extend(limits.keys().cloned());
+        names.extend(pools.users.keys().cloned());
         names
             .into_iter()
             .map(|name| UserRow {
-                max_connections: limits.get(&name).copied(),
+                max_connections: pools.most_servers_of(name.as_str()),
                 name: name.to_string(),
             })
             .collect()

@@ -1,74 +1,50 @@
 //! From the tables of the file to each layer's settings. Databases are in `pools`.
 
 mod access;
+mod hosts;
+mod listen;
+mod log;
 mod oauth;
 mod password;
 mod pools;
+mod process;
 mod tls;
+mod users;
 
 use std::fs;
 use std::sync::Arc;
 
-use super::forms::{
-    Count, FilePath, Flag, OneOf, OrOff, Permissions, Port, Socket, Span, Texts, Word,
-};
-use super::settings::{ListenSettings, Settings};
+use super::forms::{Bytes, Count, FilePath, Flag, OneOf, OrOff, Span, Text, Texts};
+use super::settings::Settings;
 use super::values::Table;
 use crate::auth::method::Method;
 use crate::auth::userlist::Userlist;
 use crate::console::settings::ConsoleSettings;
-use crate::session::settings::SessionSettings;
-use crate::telemetry::settings::{LogFormat, TelemetrySettings};
+use crate::session::settings::{ErrorStyle, SessionSettings};
 
 /// Reads everything; what is wrong is with the document, and its place is then filled
 /// with the default.
 pub(super) fn settings(root: &Table<'_>) -> Settings {
     let default = Settings::default();
-    let pools = pools::pools(root);
+    ignored(&root.table("pgbouncer"));
     let session = session(root);
+    let pools = pools::pools(root, &session.users);
     let (policy, tests) = access::policy(root, &pools, &session);
     Settings {
         workers: root.or("workers", &Count(1..=64), default.workers),
-        listen: listen(&root.table("listen")),
+        listen: listen::listen(root),
+        process: process::process(&root.table("process")),
+        peers: process::peers(root),
         pools,
         session: SessionSettings {
             policy: Arc::new(policy),
             ..session
         },
         console: console(&root.table("console")),
-        telemetry: telemetry(root),
+        telemetry: log::telemetry(root),
         tests,
         entries: Vec::new(),
         warnings: Vec::new(),
-    }
-}
-
-fn listen(table: &Table<'_>) -> ListenSettings {
-    let default = ListenSettings::default();
-    let addresses = table.or("address", &Texts, default.addresses);
-    if addresses
-        .iter()
-        .any(|address| address != "*" && !is_host(address))
-    {
-        let complaint = "expected host names or addresses without a port, or \"*\"";
-        table.complain("address", complaint);
-    }
-    let port = table.or("port", &Port, default.port);
-    let unix_socket_dir = table.or("unix_socket_dir", &OrOff(FilePath), default.unix_socket_dir);
-    if addresses.is_empty() && unix_socket_dir.is_none() {
-        let complaint = "expected an address, or a unix_socket_dir beside the empty list";
-        table.complain("address", complaint);
-    }
-    let mode = default.unix_socket_mode;
-    let unix_socket_mode = table.or("unix_socket_mode", &Permissions, mode);
-    let backlog = usize::try_from(default.backlog).unwrap_or(MOST_BACKLOG);
-    let backlog = table.or("backlog", &Count(1..=MOST_BACKLOG), backlog);
-    ListenSettings {
-        addresses,
-        port,
-        unix_socket_dir,
-        unix_socket_mode,
-        backlog: u32::try_from(backlog).unwrap_or(default.backlog),
     }
 }
 
@@ -85,7 +61,17 @@ fn session(root: &Table<'_>) -> SessionSettings {
             "expected a client_ca in [listen.tls], without which no client can log in",
         );
     }
+    auth.maybe("hba", &FilePath);
+    auth.maybe("ident", &FilePath);
+    auth.maybe("ldap_options", &Text);
     let ignored = clients.or("ignore_startup_parameters", &Texts, Vec::new());
+    let limit = OrOff(Count(1..=MOST_CLIENTS));
+    let rounds = usize::try_from(default.scram_iterations).unwrap_or(MOST_ROUNDS);
+    let rounds = auth.or("scram_iterations", &Count(1..=MOST_ROUNDS), rounds);
+    let packet = u64::try_from(default.max_packet_size).unwrap_or(u64::MAX);
+    let packet = clients.or("max_packet_size", &Bytes(packet), packet);
+    // Each database has its own, from this one.
+    clients.or("max_per_database", &limit, None);
     SessionSettings {
         method,
         users: Arc::new(users(&auth, method)),
@@ -97,11 +83,38 @@ fn session(root: &Table<'_>) -> SessionSettings {
         policy: Arc::default(),
         max_clients: clients.or("max", &Count(1..=MOST_CLIENTS), default.max_clients),
         ignore_startup_parameters: ignored.into_iter().collect(),
+        errors: clients.or("errors", &ERRORS, default.errors),
+        lookup: users::lookup(&auth.table("lookup")),
+        scram_iterations: u32::try_from(rounds).unwrap_or(default.scram_iterations),
+        max_clients_per_user: clients.or("max_per_user", &limit, None),
+        disable_pqexec: clients.or("disable_pqexec", &Flag, false),
+        max_packet_size: usize::try_from(packet).unwrap_or(default.max_packet_size),
+        login_notify_message: clients.or("login_notify_message", &OrOff(Text), None),
+        application_name_add_host: clients.or("application_name_add_host", &Flag, false),
+        cancel_wait_timeout: clients.or(
+            "cancel_wait_timeout",
+            &OrOff(Span),
+            default.cancel_wait_timeout,
+        ),
     }
 }
 
+/// `[pgbouncer]`: what PgBouncer has settings for and pgwarden no use. They are read so that a
+/// converted file keeps them, for SHOW CONFIG.
+fn ignored(table: &Table<'_>) {
+    let most = usize::try_from(u32::MAX).unwrap_or(usize::MAX);
+    table.or("client_tls_dheparams", &Text, "auto".into());
+    table.or("job_name", &Text, "pgbouncer".into());
+    table.or("pkt_buf", &Count(1..=most), 4096);
+    table.or("sbuf_loopcnt", &Count(0..=most), 5);
+}
+
 fn users(auth: &Table<'_>, method: Method) -> Userlist {
-    let Some(path) = auth.maybe("users", &FilePath) else {
+    let path = auth.maybe("users", &OrOff(FilePath));
+    if let Some(None) = path {
+        return Userlist::default(); // meant so
+    }
+    let Some(path) = path.flatten() else {
         if !auth.has("users") && needs_secrets(method) {
             let complaint = format!("missing: {method} needs a file of users and their secrets");
             auth.complain("users", complaint);
@@ -127,7 +140,15 @@ fn users(auth: &Table<'_>, method: Method) -> Userlist {
 fn needs_secrets(method: Method) -> bool {
     match method {
         Method::Md5 | Method::Password | Method::ScramSha256 => true,
-        Method::Cert | Method::OAuth | Method::Trust => false,
+        Method::Any
+        | Method::Cert
+        | Method::Hba
+        | Method::Ldap
+        | Method::OAuth
+        | Method::Pam
+        | Method::Peer
+        | Method::Reject
+        | Method::Trust => false,
     }
 }
 
@@ -139,18 +160,6 @@ fn console(table: &Table<'_>) -> ConsoleSettings {
     ConsoleSettings {
         admins: names("admins"),
         viewers: names("viewers"),
-    }
-}
-
-fn telemetry(root: &Table<'_>) -> TelemetrySettings {
-    let default = TelemetrySettings::default();
-    let log = root.table("log");
-    let metrics = root.table("metrics");
-    TelemetrySettings {
-        log_format: log.or("format", &LOG_FORMAT, default.log_format),
-        log_level: log.or("level", &LOG_LEVEL, default.log_level),
-        metrics_address: metrics.or("address", &OrOff(Socket), default.metrics_address),
-        audit: access::audit(root),
     }
 }
 
@@ -168,19 +177,23 @@ fn is_host(text: &str) -> bool {
 
 const METHOD: OneOf<Method> = OneOf {
     all: &[
+        Method::Any,
         Method::Cert,
+        Method::Hba,
+        Method::Ldap,
         Method::Md5,
         Method::OAuth,
+        Method::Pam,
         Method::Password,
         Method::ScramSha256,
         Method::Trust,
     ],
     name: Method::as_str,
 };
-const LOG_FORMAT: OneOf<LogFormat> = OneOf {
-    all: &[LogFormat::Json, LogFormat::Text],
-    name: LogFormat::as_str,
+const ERRORS: OneOf<ErrorStyle> = OneOf {
+    all: &[ErrorStyle::Pgbouncer, ErrorStyle::Postgresql],
+    name: ErrorStyle::as_str,
 };
-const LOG_LEVEL: Word = Word(&["error", "warn", "info", "debug", "trace"]);
-const MOST_BACKLOG: usize = 65_535;
 const MOST_CLIENTS: usize = 1_000_000;
+/// More would let one login take seconds.
+const MOST_ROUNDS: usize = 1_000_000;

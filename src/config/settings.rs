@@ -1,12 +1,15 @@
 //! Everything an operator has set, resolved and checked.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use super::problem::Problem;
 use crate::console::settings::ConsoleSettings;
-use crate::pool::settings::PoolsSettings;
+use crate::pool::settings::{PoolsSettings, ServerAddress};
 use crate::session::settings::SessionSettings;
 use crate::telemetry::settings::TelemetrySettings;
+use crate::wire::tcp::TcpSettings;
 
 /// One whole configuration; a reload makes another and replaces this one, or does nothing.
 #[derive(Clone, Debug)]
@@ -15,6 +18,10 @@ pub struct Settings {
     pub workers: usize,
     /// Where clients connect. Read at start only.
     pub listen: ListenSettings,
+    /// The process itself. Read at start only, but for `peer_id` and `suspend_timeout`.
+    pub process: ProcessSettings,
+    /// Other poolers that share our port, by their number.
+    pub peers: BTreeMap<u16, PeerSettings>,
     /// Databases and their pools.
     pub pools: PoolsSettings,
     /// Clients and how they prove who they are.
@@ -36,6 +43,8 @@ impl Default for Settings {
         Self {
             workers: 1,
             listen: ListenSettings::default(),
+            process: ProcessSettings::default(),
+            peers: BTreeMap::new(),
             pools: PoolsSettings::default(),
             session: SessionSettings::default(),
             console: ConsoleSettings::default(),
@@ -67,12 +76,54 @@ pub struct ListenSettings {
     pub addresses: Vec<String>,
     /// The port of all of them, and of the Unix socket's name.
     pub port: u16,
-    /// The folder of the Unix socket; `None`: no Unix socket.
+    /// The folder of the Unix socket, or `@` and the beginning of an abstract name; `None`: no
+    /// Unix socket.
     pub unix_socket_dir: Option<PathBuf>,
     /// Permissions of the Unix socket.
     pub unix_socket_mode: u32,
+    /// The group of the Unix socket; `None`: the process's own.
+    pub unix_socket_group: Option<String>,
     /// Connections the kernel queues.
     pub backlog: u32,
+    /// Whether other processes may listen on the same port.
+    pub so_reuseport: bool,
+    /// Whether the kernel reports a connection only when the client has said something.
+    pub tcp_defer_accept: bool,
+    /// Options of clients' connections.
+    pub tcp: TcpSettings,
+}
+
+/// The process itself.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct ProcessSettings {
+    /// Who to become when started as root.
+    pub user: Option<String>,
+    /// Where its number is written.
+    pub pidfile: Option<PathBuf>,
+    /// How long SUSPEND waits before it drops who does not read.
+    pub suspend_timeout: Duration,
+    /// Our number among peers; 0: there are none.
+    pub peer_id: u16,
+}
+
+impl Default for ProcessSettings {
+    fn default() -> Self {
+        Self {
+            user: None,
+            pidfile: None,
+            suspend_timeout: Duration::from_secs(10),
+            peer_id: 0,
+        }
+    }
+}
+
+/// Another pooler that shares our port.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct PeerSettings {
+    /// Where cancel requests for its clients go.
+    pub address: ServerAddress,
+    /// Most of them at once.
+    pub pool_size: usize,
 }
 
 impl Default for ListenSettings {
@@ -82,7 +133,11 @@ impl Default for ListenSettings {
             port: 6432,
             unix_socket_dir: None,
             unix_socket_mode: 0o777,
+            unix_socket_group: None,
             backlog: 1024,
+            so_reuseport: false,
+            tcp_defer_accept: true,
+            tcp: TcpSettings::default(),
         }
     }
 }

@@ -130,7 +130,10 @@ address = "127.0.0.1:9187"
     );
     assert_eq!(settings.session.tls.unwrap().mode, TlsMode::Prefer);
     let shop = &settings.pools.databases["shop"];
-    assert_eq!(shop.address, ServerAddress::Tcp("127.0.0.1".into(), 5432));
+    assert_eq!(
+        shop.hosts.addresses[0],
+        ServerAddress::Tcp("127.0.0.1".into(), 5432)
+    );
     assert_eq!(shop.dbname, "shop");
     assert_eq!(shop.pool, PoolSettings::default());
     assert_eq!(settings.session.method, Method::ScramSha256);
@@ -172,8 +175,8 @@ address = "localhost"
             "pgwarden.toml:7: databases.shop.port = 70000: expected a port from 1 to 65535",
             "pgwarden.toml:9: databases.shop.pool.min_size = 3: expected at most size (2)",
             "pgwarden.toml:10: databases.shop.colour: unknown key",
-            "pgwarden.toml:12: auth.method = \"scram\": expected one of \"cert\", \"md5\", \"oauth\", \
-             \"password\", \"scram-sha-256\", \"trust\"",
+            "pgwarden.toml:12: auth.method = \"scram\": expected one of \"any\", \"cert\", \"hba\", \
+             \"ldap\", \"md5\", \"oauth\", \"pam\", \"password\", \"scram-sha-256\", \"trust\"",
             "pgwarden.toml:13: auth.users = \"nobody.txt\": cannot read \"nobody.txt\": No such \
              file or directory (os error 2)",
             "pgwarden.toml:15: metrics.address = \"localhost\": expected an address and a port \
@@ -283,13 +286,16 @@ fn a_host_is_a_name_an_address_or_a_folder() {
         let shop = setup.shop(&format!(
             "databases.shop.host = \"{host}\"\nauth.method = \"trust\""
         ));
-        assert_eq!(shop.address, ServerAddress::Tcp(host.into(), 5432));
+        assert_eq!(
+            shop.hosts.addresses[0],
+            ServerAddress::Tcp(host.into(), 5432)
+        );
     }
     let shop = setup.shop(
         "auth.method = \"trust\"\ndatabases.shop = { host = \"/run/postgresql\", port = 5433 }",
     );
     let socket = "/run/postgresql/.s.PGSQL.5433";
-    assert_eq!(shop.address, ServerAddress::Unix(socket.into()));
+    assert_eq!(shop.hosts.addresses[0], ServerAddress::Unix(socket.into()));
     assert!(shop.tls.side.is_none());
     for host in ["", "db:5432", "run/postgresql", "a b", "a,b", "[::1]"] {
         let text = format!("databases.shop.host = \"{host}\"\nauth.method = \"trust\"");
@@ -305,8 +311,8 @@ fn limits_and_parameters_reach_their_settings() {
          search_path = \"a, b\"\n[databases.ledger]\nmax_connections = 3\nmax_clients = \"off\"\n"
     );
     let settings = setup.load(&text).unwrap();
-    assert_eq!(settings.pools.max_user_connections["app"], 9);
-    assert_eq!(settings.pools.max_user_connections.len(), 1);
+    assert_eq!(settings.pools.users["app"].max_connections, Some(9));
+    assert_eq!(settings.pools.users.len(), 2);
     let shop = &settings.pools.databases["shop"];
     assert_eq!(shop.startup_parameters["search_path"], "a, b");
     let ledger = &settings.pools.databases["ledger"];

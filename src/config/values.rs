@@ -349,7 +349,13 @@ fn is_reloadable(path: &[String]) -> bool {
     let keys: Vec<&str> = path.iter().map(String::as_str).collect();
     !matches!(
         keys[..],
-        ["workers"] | ["listen", _] | ["log", "format"] | ["metrics", _]
+        ["workers"]
+            | ["listen", _]
+            | ["log", "format"]
+            | ["metrics", _]
+            | ["process", "pidfile" | "user"]
+            | ["dns", "resolv_conf"]
+            | ["pgbouncer", _]
     )
 }
 

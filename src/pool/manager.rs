@@ -65,7 +65,7 @@ impl Workshop {
         workers: usize,
     ) -> Self {
         let target = Arc::new(Target {
-            address: database.address.clone(),
+            address: database.hosts.addresses[0].clone(), // PICK
             tls: database.tls.clone(),
             timeout: database.pool.server_connect_timeout,
         });
@@ -294,7 +294,7 @@ impl Workshop {
             }
             Err(error) => {
                 counters.server_login_failures.add(1);
-                warn!(%database, %user, address = ?self.database.address, %error, "server login failed");
+                warn!(%database, %user, address = ?self.target.address, %error, "server login failed");
                 *failure = Some((Instant::now(), error.clone()));
             }
         }

@@ -192,13 +192,13 @@ impl Pools {
     pub fn reload(&self, settings: PoolsSettings) {
         let mut state = self.state();
         let state = &mut *state;
-        let old_users = std::mem::take(&mut state.settings.max_user_connections);
-        let new_users = &settings.max_user_connections;
-        state
-            .users
-            .retain(|user, _| old_users.get(user) == new_users.get(user));
+        let old = std::mem::take(&mut state.settings);
+        let same_limit = |user: &UserName| {
+            old.most_servers_of(user.as_str()) == settings.most_servers_of(user.as_str())
+        };
+        state.users.retain(|user, _| same_limit(user));
         state.pools.retain(|key, pool| {
-            let same_user = old_users.get(pool.user()) == new_users.get(pool.user());
+            let same_user = same_limit(pool.user());
             let same = settings
                 .databases
                 .get(&key.database)
@@ -416,7 +416,7 @@ impl State {
     }
 
     fn user_budget(&mut self, user: &UserName) -> Arc<Budget> {
-        let limit = self.settings.max_user_connections.get(user).copied();
+        let limit = self.settings.most_servers_of(user.as_str());
         self.users
             .entry(user.clone())
             .or_insert_with(|| Arc::new(Budget::new(limit)))

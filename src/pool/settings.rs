@@ -1,7 +1,10 @@
 //! What an operator can set about pools and databases. Filled by `config`, checked there.
 
+pub mod hosts;
+pub mod lookup;
+pub mod users;
+
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,7 +12,13 @@ use std::time::Duration;
 use crate::auth::names::{DatabaseName, UserName};
 use crate::auth::secret::Secret;
 use crate::policy::role::RoleName;
+use crate::pool::settings::hosts::{DnsSettings, Hosts};
+use crate::pool::settings::lookup::Lookup;
+use crate::pool::settings::users::UserSettings;
+use crate::wire::tcp::TcpSettings;
 use crate::wire::tls::ServerSide;
+
+pub use hosts::ServerAddress;
 
 /// When a server goes back to its pool.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -50,30 +59,48 @@ impl FromStr for PoolMode {
 pub struct PoolSettings {
     /// When a server goes back to the pool.
     pub mode: PoolMode,
-    /// Most servers.
+    /// Most servers; 0: no limit.
     pub size: usize,
     /// Servers kept open even if nobody needs them.
     pub min_size: usize,
     /// Servers beyond `size` for clients that have waited `reserve_timeout`.
     pub reserve_size: usize,
-    /// See `reserve_size`.
+    /// See `reserve_size`. Zero: the reserve stays closed.
     pub reserve_timeout: Duration,
     /// How long a client waits for a server.
     pub query_wait_timeout: Option<Duration>,
+    /// How long a client waits before it is told so by a notice.
+    pub query_wait_notify: Option<Duration>,
+    /// How long a query may take, waiting for a server included.
+    pub query_timeout: Option<Duration>,
+    /// How long a client may be silent within a transaction.
+    pub idle_transaction_timeout: Option<Duration>,
+    /// How long a transaction may take.
+    pub transaction_timeout: Option<Duration>,
     /// Connect, TLS and login of a server together.
     pub server_connect_timeout: Option<Duration>,
     /// How long after a failed login clients get the same error without another try.
     pub server_login_retry: Duration,
     /// Age at which an unused server is closed, less up to a fifth so that not all go at once.
+    /// Zero: after its first use.
     pub server_lifetime: Option<Duration>,
     /// Idle time after which a server is closed, less up to a fifth.
     pub server_idle_timeout: Option<Duration>,
-    /// Sent before a server that was idle for `server_check_delay` is used; `None` only looks
-    /// whether the connection is still open.
+    /// Sent before a server that was idle for `server_check_delay` is used, and may be empty;
+    /// `None` only looks whether the connection is still open.
     pub server_check_query: Option<String>,
     /// See `server_check_query`.
     pub server_check_delay: Duration,
-    /// Statements kept prepared on a server.
+    /// Sent when a client of session mode has left; `None`: nothing.
+    pub server_reset_query: Option<String>,
+    /// Whether `server_reset_query` is sent in the other modes as well.
+    pub server_reset_query_always: bool,
+    /// Whether the server that was idle for the longest is used first.
+    pub server_round_robin: bool,
+    /// Whether a server that is to be closed is taken from a client of session mode between two
+    /// transactions, the client with it.
+    pub server_fast_close: bool,
+    /// Statements kept prepared on a server; 0: statements do not follow their clients.
     pub max_prepared_statements: usize,
     /// Whether unnamed statements are kept as well.
     pub prepare_unnamed: bool,
@@ -90,26 +117,25 @@ impl Default for PoolSettings {
             reserve_size: 0,
             reserve_timeout: Duration::from_secs(5),
             query_wait_timeout: Some(Duration::from_secs(120)),
+            query_wait_notify: None,
+            query_timeout: None,
+            idle_transaction_timeout: None,
+            transaction_timeout: None,
             server_connect_timeout: Some(Duration::from_secs(15)),
             server_login_retry: Duration::from_secs(15),
             server_lifetime: Some(Duration::from_secs(3600)),
             server_idle_timeout: Some(Duration::from_secs(600)),
             server_check_query: None,
             server_check_delay: Duration::from_secs(30),
+            server_reset_query: Some("DISCARD ALL".into()),
+            server_reset_query_always: false,
+            server_round_robin: false,
+            server_fast_close: false,
             max_prepared_statements: 200,
             prepare_unnamed: false,
             track_parameters: Vec::new(),
         }
     }
-}
-
-/// Where a server listens.
-#[derive(Clone, Debug, Eq, Hash, PartialEq)]
-pub enum ServerAddress {
-    /// Host name or address, and port.
-    Tcp(String, u16),
-    /// The socket file, `…/.s.PGSQL.<port>`.
-    Unix(PathBuf),
 }
 
 /// A user of the server's and the secret to log in with; no secret where the server asks none.
@@ -155,8 +181,8 @@ pub struct ServerTls {
 pub struct DatabaseSettings {
     /// What clients call it.
     pub name: DatabaseName,
-    /// Where its server listens.
-    pub address: ServerAddress,
+    /// Where its servers listen.
+    pub hosts: Hosts,
     /// What the server calls it.
     pub dbname: String,
     /// The user for all clients; `None`: each client's own.
@@ -165,6 +191,10 @@ pub struct DatabaseSettings {
     pub max_connections: Option<usize>,
     /// Most clients for this database.
     pub max_clients: Option<usize>,
+    /// Sent to each new server after its login; a failure is logged and nothing more.
+    pub connect_query: Option<String>,
+    /// How users are found that no file lists; what is `None` in it is as for all databases.
+    pub lookup: Lookup,
     /// Run-time parameters for the server's start-up packet.
     pub startup_parameters: BTreeMap<String, String>,
     /// Its pools.
@@ -177,10 +207,11 @@ impl DatabaseSettings {
     /// Whether servers made for `other` can serve on.
     pub fn has_same_servers(&self, other: &Self) -> bool {
         self.name == other.name
-            && self.address == other.address
+            && self.hosts == other.hosts
             && self.dbname == other.dbname
             && self.server == other.server
             && self.max_connections == other.max_connections
+            && self.connect_query == other.connect_query
             && self.startup_parameters == other.startup_parameters
             && self.pool == other.pool
             && self.tls.fingerprint == other.tls.fingerprint
@@ -188,14 +219,51 @@ impl DatabaseSettings {
 }
 
 /// All that pools need to know.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct PoolsSettings {
     /// Databases by the name clients use.
     pub databases: BTreeMap<DatabaseName, Arc<DatabaseSettings>>,
-    /// Most servers a server user may have, of all databases together.
-    pub max_user_connections: BTreeMap<UserName, usize>,
+    /// What a database is that is not among them; its name is `*`. `None`: there is no other.
+    pub template: Option<Arc<DatabaseSettings>>,
+    /// Users that have settings of their own.
+    pub users: BTreeMap<UserName, UserSettings>,
+    /// Most servers a server user may have, of all databases together, where `users` says
+    /// nothing else.
+    pub max_user_connections: Option<usize>,
+    /// After how long without any use a database made from `template` is forgotten.
+    pub autodb_idle_timeout: Option<Duration>,
+    /// After how long without clients and servers a pool is forgotten, and what it has counted.
+    pub pool_idle_timeout: Option<Duration>,
+    /// How host names are looked up.
+    pub dns: DnsSettings,
+    /// Options of the connections to servers.
+    pub tcp: TcpSettings,
     /// The servers of roles that have settings of their own.
     pub roles: BTreeMap<RoleName, RoleServers>,
+}
+
+impl Default for PoolsSettings {
+    fn default() -> Self {
+        Self {
+            databases: BTreeMap::new(),
+            template: None,
+            users: BTreeMap::new(),
+            max_user_connections: None,
+            autodb_idle_timeout: Some(Duration::from_secs(3600)),
+            pool_idle_timeout: None,
+            dns: DnsSettings::default(),
+            tcp: TcpSettings::default(),
+            roles: BTreeMap::new(),
+        }
+    }
+}
+
+impl PoolsSettings {
+    /// Most servers of a server user, of all databases together.
+    pub fn most_servers_of(&self, user: &str) -> Option<usize> {
+        let own = self.users.get(user).and_then(|user| user.max_connections);
+        own.or(self.max_user_connections)
+    }
 }
 
 /// A role's servers, where they differ from those of the database.

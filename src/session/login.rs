@@ -172,6 +172,15 @@ impl Conversation<'_> {
         }
         let oauth = self.settings.oauth.as_deref();
         match (self.settings.method, secret.map(AsRef::as_ref)) {
+            (
+                Method::Any
+                | Method::Hba
+                | Method::Ldap
+                | Method::Pam
+                | Method::Peer
+                | Method::Reject,
+                _,
+            ) => Err(self.failed("authentication failed")),
             (Method::Cert, _) => Ok((self.certificate()?, None)),
             (Method::OAuth, _) => match oauth {
                 Some(oauth) => Ok((self.oauth(oauth).await?, None)),

@@ -1,6 +1,7 @@
 //! What an operator can set about clients. Filled by `config`, checked there.
 
 use std::collections::BTreeSet;
+use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,6 +10,7 @@ use crate::auth::method::Method;
 use crate::auth::userlist::Userlist;
 use crate::policy::admission::Policy;
 use crate::policy::pattern::Glob;
+use crate::pool::settings::lookup::Lookup;
 use crate::session::jwks::Keyring;
 use crate::wire::tls::ClientSide;
 
@@ -35,6 +37,55 @@ pub struct SessionSettings {
     pub policy: Arc<Policy>,
     /// Start-up parameters that are dropped instead of applied.
     pub ignore_startup_parameters: BTreeSet<String>,
+    /// Whose words the pooler's own errors have.
+    pub errors: ErrorStyle,
+    /// How users are found that no file lists, in databases that do not say otherwise.
+    pub lookup: Lookup,
+    /// Rounds in which SCRAM keys are derived from plain passwords.
+    pub scram_iterations: u32,
+    /// Most clients of one user, where the user's own settings say nothing else. `None`: no limit.
+    pub max_clients_per_user: Option<usize>,
+    /// Whether simple queries are refused.
+    pub disable_pqexec: bool,
+    /// Bytes of the longest message.
+    pub max_packet_size: usize,
+    /// A notice that a client gets when it has logged in.
+    pub login_notify_message: Option<String>,
+    /// Whether the client's address is put behind its application_name.
+    pub application_name_add_host: bool,
+    /// How long a cancel request may wait for its connection. `None`: for ever.
+    pub cancel_wait_timeout: Option<Duration>,
+}
+
+/// Whose words the pooler's own errors have.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum ErrorStyle {
+    /// PgBouncer's: its texts, SQLSTATE 08P01, no details.
+    Pgbouncer,
+    /// PostgreSQL's, with details and hints.
+    #[default]
+    Postgresql,
+}
+
+impl ErrorStyle {
+    /// The name in settings.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Pgbouncer => "pgbouncer",
+            Self::Postgresql => "postgresql",
+        }
+    }
+}
+
+impl FromStr for ErrorStyle {
+    type Err = ();
+
+    fn from_str(name: &str) -> Result<Self, ()> {
+        [Self::Pgbouncer, Self::Postgresql]
+            .into_iter()
+            .find(|style| style.as_str() == name)
+            .ok_or(())
+    }
 }
 
 /// Tokens of an identity provider.
@@ -81,6 +132,18 @@ impl Default for SessionSettings {
             max_clients: 10_000,
             policy: Arc::default(),
             ignore_startup_parameters: BTreeSet::new(),
+            errors: ErrorStyle::default(),
+            lookup: Lookup::default(),
+            scram_iterations: 4096,
+            max_clients_per_user: None,
+            disable_pqexec: false,
+            max_packet_size: MOST_PACKET,
+            login_notify_message: None,
+            application_name_add_host: false,
+            cancel_wait_timeout: Some(Duration::from_secs(10)),
         }
     }
 }
+
+/// The protocol's own limit: lengths are signed.
+const MOST_PACKET: usize = 0x7fff_ffff;

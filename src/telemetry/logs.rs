@@ -63,7 +63,7 @@ where
         .with_target(false);
     let lines: Lines = match settings.log_format {
         LogFormat::Json => lines.json().flatten_event(true).with_filter(level).boxed(),
-        LogFormat::Text => lines.with_filter(level).boxed(),
+        LogFormat::Pgbouncer | LogFormat::Text => lines.with_filter(level).boxed(),
     };
     Ok((LogLevel(handle), lines))
 }

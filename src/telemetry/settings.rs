@@ -3,12 +3,15 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::str::FromStr;
+use std::time::Duration;
 
 /// The form of a log line.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub enum LogFormat {
     /// One JSON object a line.
     Json,
+    /// PgBouncer's lines.
+    Pgbouncer,
     /// Text for people.
     #[default]
     Text,
@@ -19,6 +22,7 @@ impl LogFormat {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Json => "json",
+            Self::Pgbouncer => "pgbouncer",
             Self::Text => "text",
         }
     }
@@ -28,7 +32,7 @@ impl FromStr for LogFormat {
     type Err = ();
 
     fn from_str(name: &str) -> Result<Self, ()> {
-        [Self::Json, Self::Text]
+        [Self::Json, Self::Pgbouncer, Self::Text]
             .into_iter()
             .find(|format| format.as_str() == name)
             .ok_or(())
@@ -42,6 +46,14 @@ pub struct TelemetrySettings {
     pub log_format: LogFormat,
     /// `error`, `warn`, `info`, `debug` or `trace`.
     pub log_level: String,
+    /// The log's file; `None`: standard error alone.
+    pub log_file: Option<PathBuf>,
+    /// The system's log, besides.
+    pub syslog: Option<SyslogSettings>,
+    /// Which events are logged.
+    pub log_events: LogEvents,
+    /// Over how long SHOW STATS has its averages, and how often they are logged.
+    pub stats_period: Duration,
     /// Where `/metrics` is served over HTTP; `None`: nowhere.
     pub metrics_address: Option<SocketAddr>,
     /// The audit log.
@@ -53,8 +65,45 @@ impl Default for TelemetrySettings {
         Self {
             log_format: LogFormat::Text,
             log_level: "info".into(),
+            log_file: None,
+            syslog: None,
+            log_events: LogEvents::default(),
+            stats_period: Duration::from_secs(60),
             metrics_address: None,
             audit: AuditSettings::default(),
+        }
+    }
+}
+
+/// The system's log.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct SyslogSettings {
+    /// `auth`, `authpriv`, `daemon`, `user` or `local0` to `local7`.
+    pub facility: String,
+    /// What the process calls itself there.
+    pub ident: String,
+}
+
+/// Which events are logged.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct LogEvents {
+    /// Logins, and new connections to servers.
+    pub connections: bool,
+    /// Ends of connections, with their reason.
+    pub disconnections: bool,
+    /// Errors that the pooler itself sends to clients.
+    pub pooler_errors: bool,
+    /// A line of counts every `stats_period`.
+    pub stats: bool,
+}
+
+impl Default for LogEvents {
+    fn default() -> Self {
+        Self {
+            connections: true,
+            disconnections: true,
+            pooler_errors: true,
+            stats: true,
         }
     }
 }

@@ -66,7 +66,14 @@ pub(super) fn oauth(auth: &Table<'_>, method: Method) -> Option<Arc<OAuthSetting
 /// Where a token could never be asked for.
 fn complain_of_method(table: &Table<'_>, method: Method) {
     match method {
-        Method::Cert | Method::Trust => table.complain_of_table(format!(
+        Method::Any
+        | Method::Cert
+        | Method::Hba
+        | Method::Ldap
+        | Method::Pam
+        | Method::Peer
+        | Method::Reject
+        | Method::Trust => table.complain_of_table(format!(
             "auth.method = \"{method}\" asks for no token; expected \"oauth\", or a method to \
              which tokens are an alternative: \"scram-sha-256\", \"md5\" or \"password\""
         )),

@@ -1,26 +1,31 @@
 //! `[pool]`, `[databases.NAME]`, `[users.NAME]`, and the servers of `[roles.NAME]`.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 use std::sync::Arc;
 
-use super::super::forms::{
-    AnyText, Count, Flag, OneOf, OrOff, Port, Span, SpanOrZero, Text, Texts,
-};
+use super::super::forms::{AnyText, Count, Flag, OneOf, OrOff, Span, SpanOrZero, Text, Texts};
 use super::super::values::Table;
-use super::is_host;
 use super::password::credentials;
 use super::tls::TowardsServers;
-use crate::auth::names::{DatabaseName, UserName};
+use super::{hosts, listen, users};
+use crate::auth::names::DatabaseName;
+use crate::auth::userlist::Userlist;
 use crate::policy::role::RoleName;
+use crate::pool::settings::hosts::Hosts;
 use crate::pool::settings::{
-    DatabaseSettings, PoolMode, PoolSettings, PoolsSettings, RoleServers, ServerAddress, ServerTls,
+    DatabaseSettings, PoolMode, PoolSettings, PoolsSettings, RoleServers, ServerAddress,
+    ServerCredentials, ServerTls,
 };
 
-pub(super) fn pools(root: &Table<'_>) -> PoolsSettings {
+pub(super) fn pools(root: &Table<'_>, userlist: &Userlist) -> PoolsSettings {
+    let default = PoolsSettings::default();
+    let all = root.table("pool");
     let common = Common {
-        pool: pool(&root.table("pool"), &PoolSettings::default()),
+        pool: pool(&all, &PoolSettings::default()),
         tls: TowardsServers::for_all(&root.table("server_tls")),
+        max_connections: all.or("max_db_connections", &LIMIT, None),
+        max_clients: root.table("clients").or("max_per_database", &LIMIT, None),
+        userlist,
     };
     let databases = root.named("databases");
     if databases.is_empty() {
@@ -29,8 +34,11 @@ pub(super) fn pools(root: &Table<'_>) -> PoolsSettings {
             "missing: expected at least one [databases.NAME]",
         );
     }
+    let template = databases.iter().find(|table| table.name() == TEMPLATE);
+    let template = template.map(|table| Arc::new(database(table, &common)));
     let databases: BTreeMap<_, _> = databases
         .iter()
+        .filter(|table| table.name() != TEMPLATE)
         .map(|table| database(table, &common))
         .map(|database| (database.name.clone(), Arc::new(database)))
         .collect();
@@ -46,27 +54,42 @@ pub(super) fn pools(root: &Table<'_>) -> PoolsSettings {
             })
             .collect(),
         databases,
-        max_user_connections: root.named("users").iter().filter_map(user).collect(),
+        template,
+        users: root.named("users").iter().map(users::user).collect(),
+        max_user_connections: all.or("max_user_connections", &LIMIT, None),
+        autodb_idle_timeout: all.or(
+            "autodb_idle_timeout",
+            &OrOff(Span),
+            default.autodb_idle_timeout,
+        ),
+        pool_idle_timeout: all.or("pool_idle_timeout", &OrOff(Span), None),
+        dns: hosts::dns(&root.table("dns")),
+        tcp: listen::tcp(&root.table("tcp")),
     }
 }
 
 /// What holds for a database that says nothing else.
-struct Common {
+struct Common<'a> {
     pool: PoolSettings,
     tls: TowardsServers,
+    max_connections: Option<usize>,
+    max_clients: Option<usize>,
+    userlist: &'a Userlist,
 }
 
-fn database(table: &Table<'_>, common: &Common) -> DatabaseSettings {
+fn database(table: &Table<'_>, common: &Common<'_>) -> DatabaseSettings {
     check_name(table);
-    let address = address(table);
+    let hosts = hosts::hosts(table);
     DatabaseSettings {
         name: DatabaseName::new(table.name()),
-        tls: tls(table, &address, common),
-        address,
+        tls: tls(table, &hosts, common),
+        hosts,
         dbname: table.or("dbname", &Text, table.name().to_owned()),
-        server: credentials(table),
-        max_connections: table.or("max_connections", &LIMIT, None),
-        max_clients: table.or("max_clients", &LIMIT, None),
+        server: credentials(table).map(|server| with_secret(server, common.userlist)),
+        max_connections: table.or("max_connections", &LIMIT, common.max_connections),
+        max_clients: table.or("max_clients", &LIMIT, common.max_clients),
+        connect_query: table.maybe("connect_query", &Text),
+        lookup: users::lookup(&table.table("lookup")),
         startup_parameters: startup_parameters(table),
         pool: pool(&table.table("pool"), &common.pool),
     }
@@ -75,7 +98,7 @@ fn database(table: &Table<'_>, common: &Common) -> DatabaseSettings {
 /// `server` and `pool` of a role: for each database, its pool with what the role says over it.
 fn role(
     table: &Table<'_>,
-    common: &Common,
+    common: &Common<'_>,
     databases: &BTreeMap<DatabaseName, Arc<DatabaseSettings>>,
 ) -> RoleServers {
     let own = table.table("pool");
@@ -86,7 +109,7 @@ fn role(
         .iter()
         .map(|(name, database)| (name.clone(), pool(&own, &database.pool)));
     RoleServers {
-        server: credentials(table),
+        server: credentials(table).map(|server| with_secret(server, common.userlist)),
         pools: pools.collect(),
     }
 }
@@ -101,33 +124,25 @@ fn check_name(table: &Table<'_>) {
     }
 }
 
-fn address(table: &Table<'_>) -> ServerAddress {
-    let host = table.or("host", &Text, DEFAULT_HOST.into());
-    let port = table.or("port", &Port, DEFAULT_PORT);
-    if Path::new(&host).is_absolute() {
-        return ServerAddress::Unix(Path::new(&host).join(format!(".s.PGSQL.{port}")));
+/// A server user without a password has the one of the users file. A SCRAM verifier there opens
+/// nothing: the server's login says so.
+fn with_secret(mut server: ServerCredentials, userlist: &Userlist) -> ServerCredentials {
+    if server.secret.is_none() {
+        server.secret = userlist.get(server.user.as_str()).cloned();
     }
-    if !is_host(&host) {
-        table.complain(
-            "host",
-            "expected a host name or an address without a port, or the absolute path of a \
-             folder with a Unix socket",
-        );
-    }
-    ServerAddress::Tcp(host, port)
+    server
 }
 
-fn tls(table: &Table<'_>, address: &ServerAddress, common: &Common) -> ServerTls {
+fn tls(table: &Table<'_>, hosts: &Hosts, common: &Common<'_>) -> ServerTls {
     let own = table.table("tls");
-    match address {
-        ServerAddress::Tcp(..) => common.tls.for_one(&own).tls,
-        ServerAddress::Unix(_) => {
-            if !own.is_empty() {
-                own.complain_of_table("expected no TLS: PostgreSQL has none over Unix sockets");
-            }
-            TowardsServers::none()
-        }
+    let is_tcp = |address: &ServerAddress| matches!(address, ServerAddress::Tcp(..));
+    if hosts.addresses.iter().any(is_tcp) || hosts.addresses.is_empty() {
+        return common.tls.for_one(&own).tls;
     }
+    if !own.is_empty() {
+        own.complain_of_table("expected no TLS: PostgreSQL has none over Unix sockets");
+    }
+    TowardsServers::none()
 }
 
 fn startup_parameters(table: &Table<'_>) -> BTreeMap<String, String> {
@@ -151,11 +166,19 @@ fn pool(table: &Table<'_>, default: &PoolSettings) -> PoolSettings {
     let default = default.clone();
     let pool = PoolSettings {
         mode: table.or("mode", &MODE, default.mode),
-        size: table.or("size", &Count(1..=MOST_SERVERS), default.size),
+        size: table.or("size", &SERVERS, default.size),
         min_size: table.or("min_size", &SERVERS, default.min_size),
         reserve_size: table.or("reserve_size", &SERVERS, default.reserve_size),
         reserve_timeout: table.or("reserve_timeout", &SpanOrZero, default.reserve_timeout),
         query_wait_timeout: table.or("query_wait_timeout", &TIMEOUT, default.query_wait_timeout),
+        query_wait_notify: table.or("query_wait_notify", &TIMEOUT, default.query_wait_notify),
+        query_timeout: table.or("query_timeout", &TIMEOUT, default.query_timeout),
+        idle_transaction_timeout: table.or(
+            "idle_transaction_timeout",
+            &TIMEOUT,
+            default.idle_transaction_timeout,
+        ),
+        transaction_timeout: table.or("transaction_timeout", &TIMEOUT, default.transaction_timeout),
         server_connect_timeout: table.or(
             "server_connect_timeout",
             &TIMEOUT,
@@ -166,13 +189,29 @@ fn pool(table: &Table<'_>, default: &PoolSettings) -> PoolSettings {
             &SpanOrZero,
             default.server_login_retry,
         ),
-        server_lifetime: table.or("server_lifetime", &TIMEOUT, default.server_lifetime),
+        server_lifetime: table.or(
+            "server_lifetime",
+            &OrOff(SpanOrZero),
+            default.server_lifetime,
+        ),
         server_idle_timeout: table.or("server_idle_timeout", &TIMEOUT, default.server_idle_timeout),
         server_check_query: table.or(
             "server_check_query",
-            &OrOff(Text),
+            &OrOff(AnyText),
             default.server_check_query,
         ),
+        server_reset_query: table.or(
+            "server_reset_query",
+            &OrOff(Text),
+            default.server_reset_query,
+        ),
+        server_reset_query_always: table.or(
+            "server_reset_query_always",
+            &Flag,
+            default.server_reset_query_always,
+        ),
+        server_round_robin: table.or("server_round_robin", &Flag, default.server_round_robin),
+        server_fast_close: table.or("server_fast_close", &Flag, default.server_fast_close),
         server_check_delay: table.or(
             "server_check_delay",
             &SpanOrZero,
@@ -180,13 +219,13 @@ fn pool(table: &Table<'_>, default: &PoolSettings) -> PoolSettings {
         ),
         max_prepared_statements: table.or(
             "max_prepared_statements",
-            &Count(1..=MOST_STATEMENTS),
+            &Count(0..=MOST_STATEMENTS),
             default.max_prepared_statements,
         ),
         prepare_unnamed: table.or("prepare_unnamed", &Flag, default.prepare_unnamed),
         track_parameters: table.or("track_parameters", &Texts, default.track_parameters),
     };
-    if pool.min_size > pool.size {
+    if pool.size > 0 && pool.min_size > pool.size {
         if table.has("min_size") {
             table.complain("min_size", format!("expected at most size ({})", pool.size));
         } else if table.has("size") {
@@ -199,12 +238,7 @@ fn pool(table: &Table<'_>, default: &PoolSettings) -> PoolSettings {
     pool
 }
 
-fn user(table: &Table<'_>) -> Option<(UserName, usize)> {
-    let most = table.or("max_connections", &LIMIT, None)?;
-    Some((UserName::new(table.name()), most))
-}
-
-const MODE: OneOf<PoolMode> = OneOf {
+pub(super) const MODE: OneOf<PoolMode> = OneOf {
     all: &[
         PoolMode::Session,
         PoolMode::Statement,
@@ -213,10 +247,10 @@ const MODE: OneOf<PoolMode> = OneOf {
     name: PoolMode::as_str,
 };
 const TIMEOUT: OrOff<Span> = OrOff(Span);
-const LIMIT: OrOff<Count> = OrOff(Count(1..=1_000_000));
-const SERVERS: Count = Count(0..=MOST_SERVERS);
+pub(super) const LIMIT: OrOff<Count> = OrOff(Count(1..=1_000_000));
+pub(super) const SERVERS: Count = Count(0..=MOST_SERVERS);
 const MOST_SERVERS: usize = 10_000;
 const MOST_STATEMENTS: usize = 100_000;
-const CONSOLE_NAMES: [&str; 2] = ["pgwarden", "pgbouncer"];
-const DEFAULT_HOST: &str = "127.0.0.1";
-const DEFAULT_PORT: u16 = 5432;
+pub(super) const CONSOLE_NAMES: [&str; 2] = ["pgwarden", "pgbouncer"];
+/// Stands for every database that has no table of its own.
+const TEMPLATE: &str = "*";

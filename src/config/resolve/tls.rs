@@ -5,7 +5,7 @@ use std::path::Path;
 
 use sha2::{Digest, Sha256};
 
-use super::super::forms::{FilePath, OneOf};
+use super::super::forms::{FilePath, OneOf, Text};
 use super::super::values::Table;
 use crate::pool::settings::ServerTls;
 use crate::wire::tls::{ClientSide, ServerSide, TlsError, TlsFiles, TlsMode};
@@ -29,6 +29,8 @@ pub(super) fn towards_clients(table: &Table<'_>) -> TowardsClients {
         key: table.maybe("key", &FilePath),
         ca: table.maybe("client_ca", &FilePath),
     };
+    options(table);
+    table.or("curve", &Text, "auto".into());
     let has_no_client_ca = files.mode == TlsMode::Disable || !table.has("client_ca");
     let side = ClientSide::load(&files).unwrap_or_else(|error| {
         complain(table, "client_ca", &files, &error);
@@ -68,6 +70,7 @@ impl TowardsServers {
     }
 
     fn files(table: &Table<'_>, default: &TlsFiles) -> TlsFiles {
+        options(table);
         let path = |key, default: &Option<_>| {
             let path = table.maybe(key, &FilePath);
             path.or_else(|| default.clone())
@@ -91,6 +94,13 @@ impl TowardsServers {
             tls: ServerTls { side, fingerprint },
         }
     }
+}
+
+/// Versions and ciphers.
+fn options(table: &Table<'_>) {
+    table.or("protocols", &Text, "secure".into());
+    table.or("ciphers", &Text, "default".into());
+    table.maybe("tls13_ciphers", &Text);
 }
 
 /// Complains of the key that names the file, as far as that is known.

@@ -21,7 +21,10 @@ fn variables_come_before_the_file() {
     let shop = &settings.pools.databases["shop"];
     assert_eq!((shop.pool.size, shop.pool.min_size), (30, 1));
     assert!(shop.pool.prepare_unnamed);
-    assert_eq!(shop.address, ServerAddress::Tcp("db1".into(), 5432));
+    assert_eq!(
+        shop.hosts.addresses[0],
+        ServerAddress::Tcp("db1".into(), 5432)
+    );
     assert_eq!(shop.server.as_ref().unwrap().user.as_str(), "app");
     let new = &settings.pools.databases["new"];
     assert_eq!(new.pool.server_lifetime, Some(Duration::from_hours(24)));
@@ -34,7 +37,7 @@ fn a_variable_finds_a_database_in_upper_case() {
     let text = "[databases.Shop]\n[auth]\nmethod = \"trust\"";
     let settings = setup.load(text).unwrap();
     assert_eq!(settings.pools.databases.len(), 1);
-    let address = &settings.pools.databases["Shop"].address;
+    let address = &settings.pools.databases["Shop"].hosts.addresses[0];
     assert_eq!(*address, ServerAddress::Tcp("127.0.0.1".into(), 1));
     let problems = setup.problems(&format!("{text}\n[databases.sHOP]"));
     assert_eq!(

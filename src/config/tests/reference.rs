@@ -49,8 +49,9 @@ fn general(key: &str) -> String {
         [grant, ..] if grant.starts_with("grant[") => format!("grant[].{}", parts[1..].join(".")),
         [test, key] if test.starts_with("test[") => format!("test[].{key}"),
         ["databases", _, "tls", key] => format!("server_tls.{key}"),
+        ["databases", _, "lookup", key] => format!("auth.lookup.{key}"),
         ["databases", _, "startup_parameters", _] => "databases.*.startup_parameters".into(),
-        ["databases" | "roles" | "users", _, ..] => {
+        ["databases" | "peers" | "roles" | "users", _, ..] => {
             format!("{}.*.{}", parts[0], parts[2..].join("."))
         }
         _ => key.to_owned(),

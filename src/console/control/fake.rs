@@ -9,6 +9,7 @@ use crate::auth::identity::Identity;
 use crate::auth::names::{DatabaseName, UserName};
 use crate::policy::admission::Policy;
 use crate::policy::grant::Origin;
+use crate::pool::settings::lookup::Lookup;
 use crate::pool::settings::{
     DatabaseSettings, PoolSettings, PoolsSettings, ServerAddress, ServerCredentials, ServerTls,
 };
@@ -74,7 +75,7 @@ impl FakeControl {
     pub(crate) fn silent_pool(&self, name: &str) -> Arc<Pool> {
         let port = self.silent.local_addr().unwrap().port();
         let mut silent = database(name, None);
-        silent.address = ServerAddress::Tcp("127.0.0.1".into(), port);
+        silent.hosts = ServerAddress::Tcp("127.0.0.1".into(), port).into();
         let mut databases = self.pools.databases();
         databases.push(Arc::new(silent));
         self.pools.reload(PoolsSettings {
@@ -197,7 +198,9 @@ impl Control for FakeControl {
 fn database(name: &str, server: Option<ServerCredentials>) -> DatabaseSettings {
     DatabaseSettings {
         name: DatabaseName::new(name),
-        address: ServerAddress::Tcp("db.example".into(), 5433),
+        hosts: ServerAddress::Tcp("db.example".into(), 5433).into(),
+        connect_query: None,
+        lookup: Lookup::default(),
         dbname: format!("{name}_db"),
         server,
         max_connections: Some(50),

@@ -96,7 +96,7 @@ fn server(pool: &Pool, server: &ServerInfo) -> Vec<Value> {
         Some(_) => "physical",
     };
     let (mut addr, mut port) = host_and_port(&server.addresses.0);
-    if let ServerAddress::Unix(path) = &pool.database().address {
+    if let ServerAddress::Unix(path) = &pool.database().hosts.addresses[0] {
         // `.s.PGSQL.5432`
         let number = path
             .extension()

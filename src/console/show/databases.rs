@@ -54,7 +54,7 @@ pub(super) fn databases(view: &View<'_>) -> Vec<Vec<Value>> {
 }
 
 fn database(view: &View<'_>, of: &DatabaseSettings) -> Vec<Value> {
-    let (host, port) = match &of.address {
+    let (host, port) = match &of.hosts.addresses[0] {
         ServerAddress::Tcp(host, port) => (host.clone(), i32::from(*port)),
         ServerAddress::Unix(path) => {
             let port = path

@@ -1,0 +1,37 @@
+//! What is set for one user, and comes before what is set for databases and for all.
+
+use std::time::Duration;
+
+use crate::pool::settings::PoolMode;
+
+/// One user's settings; what is `None` is as for all.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct UserSettings {
+    /// Most servers opened in this user's name.
+    pub max_connections: Option<usize>,
+    /// Most clients who log in as this user.
+    pub max_clients: Option<usize>,
+    /// How long such a client may be silent without a server.
+    pub idle_timeout: Option<Duration>,
+    /// How long such a client waits for a server; `Some(None)`: for ever.
+    pub query_wait_timeout: Option<Option<Duration>>,
+    /// The pools of this server user.
+    pub pool: UserPool,
+}
+
+/// What is different in the pools of one server user.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct UserPool {
+    /// See [`PoolSettings`](super::PoolSettings).
+    pub mode: Option<PoolMode>,
+    /// See [`PoolSettings`](super::PoolSettings).
+    pub size: Option<usize>,
+    /// See [`PoolSettings`](super::PoolSettings).
+    pub reserve_size: Option<usize>,
+    /// See [`PoolSettings`](super::PoolSettings).
+    pub query_timeout: Option<Duration>,
+    /// See [`PoolSettings`](super::PoolSettings).
+    pub idle_transaction_timeout: Option<Duration>,
+    /// See [`PoolSettings`](super::PoolSettings).
+    pub transaction_timeout: Option<Duration>,
+}
