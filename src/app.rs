@@ -3,11 +3,13 @@
 
 mod connection;
 mod listener;
+mod peers;
 mod place;
 mod process;
 mod readers;
 mod run;
 mod signals;
+mod standstill;
 mod worker;
 mod workers;
 

@@ -3,6 +3,7 @@
 mod admit;
 pub mod audit;
 pub mod bench;
+pub mod carried;
 pub mod context;
 pub mod denials;
 mod downstream;
@@ -16,6 +17,7 @@ mod relay;
 pub mod roster;
 pub mod serve;
 pub mod settings;
+mod standstill;
 pub mod startup;
 mod statements;
 pub mod stats;

@@ -99,7 +99,8 @@ async fn steps(
     let greeted = match negotiate(socket, &settings, refused).await? {
         Hello::Cancel(key, mut stream) => {
             LoginStats::count(&cx.logins.cancel_requests);
-            place.process.workers.cancel(key).await;
+            let patience = settings.cancel_wait_timeout;
+            place.process.cancel(key, patience).await;
             // Under TLS libpq takes an end without a goodbye for a failure.
             let _ = stream.shutdown().await;
             return Ok(Entered::Nothing);

@@ -94,6 +94,7 @@ impl Drop for SocketFile {
 
 async fn accept_tcp(listener: &TcpListener, process: &Process) {
     loop {
+        process.standstill.over().await;
         match listener.accept().await {
             Ok((socket, _)) => {
                 let keepalive = TcpKeepalive::new().with_time(KEEPALIVE);
@@ -109,6 +110,7 @@ async fn accept_tcp(listener: &TcpListener, process: &Process) {
 
 async fn accept_unix(listener: &UnixListener, process: &Process) {
     loop {
+        process.standstill.over().await;
         match listener.accept().await {
             Ok((socket, _)) => process.workers.give(Socket::from(socket)),
             Err(error) => pause_after(&error).await,

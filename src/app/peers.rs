@@ -11,7 +11,9 @@ use tokio::net::{TcpStream, UnixStream};
 use tokio::sync::Semaphore;
 use tracing::debug;
 
+use crate::config::settings::PeerSettings;
 use crate::console::control::PeerRow;
+use crate::pool::settings::ServerAddress;
 use crate::wire::cancel_key::CancelKey;
 use crate::wire::socket::Socket;
 use crate::wire::startup;
@@ -41,7 +43,7 @@ pub(super) enum Owner {
 /// Another pooler.
 #[derive(Debug)]
 pub(super) struct Peer {
-    address: PeerAddress,
+    settings: PeerSettings,
     /// `None`: as many at once as there are.
     places: Option<Semaphore>,
     active: AtomicUsize,
@@ -49,26 +51,18 @@ pub(super) struct Peer {
     connecting: AtomicUsize,
 }
 
-/// Where another pooler listens, and how many requests it is sent at once; 0: no limit.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub(super) struct PeerAddress {
-    pub(super) host: String,
-    pub(super) port: u16,
-    pub(super) pool_size: usize,
-}
-
 impl Peers {
     /// Takes over the settings. What is under way to a peer that is no longer known is finished.
-    pub(super) fn set(&self, own: u16, peers: BTreeMap<u16, PeerAddress>) {
+    pub(super) fn set(&self, own: u16, peers: &BTreeMap<u16, PeerSettings>) {
         let mut known = self.known();
         known.own = own;
         let mut old = std::mem::take(&mut known.peers);
-        for (number, address) in peers {
-            let peer = match old.remove(&number) {
-                Some(peer) if peer.address == address => peer,
-                Some(_) | None => Arc::new(Peer::new(address)),
+        for (number, settings) in peers {
+            let peer = match old.remove(number) {
+                Some(peer) if peer.settings == *settings => peer,
+                Some(_) | None => Arc::new(Peer::new(settings.clone())),
             };
-            known.peers.insert(number, peer);
+            known.peers.insert(*number, peer);
         }
     }
 
@@ -96,14 +90,19 @@ impl Peers {
     /// What SHOW PEERS and SHOW PEER_POOLS print.
     pub(super) fn rows(&self) -> Vec<PeerRow> {
         let known = self.known();
-        let row = |(&peer_id, peer): (&u16, &Arc<Peer>)| PeerRow {
-            peer_id,
-            host: peer.address.host.clone(),
-            port: peer.address.port,
-            pool_size: peer.address.pool_size,
-            active: peer.active.load(Ordering::Relaxed),
-            waiting: peer.waiting.load(Ordering::Relaxed),
-            logins: peer.connecting.load(Ordering::Relaxed),
+        let row = |(&id, peer): (&u16, &Arc<Peer>)| {
+            let (host, port) = peer.host_and_port();
+            let active = peer.active.load(Ordering::Relaxed);
+            PeerRow {
+                id,
+                host,
+                port,
+                pool_size: peer.settings.pool_size,
+                cl_active_cancel: active,
+                cl_waiting_cancel: peer.waiting.load(Ordering::Relaxed),
+                sv_active_cancel: active,
+                sv_login: peer.connecting.load(Ordering::Relaxed),
+            }
         };
         known.peers.iter().map(row).collect()
     }
@@ -114,10 +113,10 @@ impl Peers {
 }
 
 impl Peer {
-    fn new(address: PeerAddress) -> Self {
+    fn new(settings: PeerSettings) -> Self {
         Self {
-            places: (address.pool_size > 0).then(|| Semaphore::new(address.pool_size)),
-            address,
+            places: (settings.pool_size > 0).then(|| Semaphore::new(settings.pool_size)),
+            settings,
             active: AtomicUsize::new(0),
             waiting: AtomicUsize::new(0),
             connecting: AtomicUsize::new(0),
@@ -145,7 +144,7 @@ impl Peer {
         };
         let sent = tokio::time::timeout(LIMIT, self.send(key)).await;
         if let Err(error) = sent.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())) {
-            let (host, port) = (&self.address.host, self.address.port);
+            let (host, port) = self.host_and_port();
             debug!(%host, port, %error, "a cancel request may not have reached a peer");
         }
     }
@@ -153,7 +152,7 @@ impl Peer {
     async fn send(&self, key: &CancelKey) -> io::Result<()> {
         let mut socket = {
             let _connecting = Counted::new(&self.connecting);
-            self.address.connect().await?
+            self.connect().await?
         };
         let _active = Counted::new(&self.active);
         let mut request = Vec::new();
@@ -164,23 +163,31 @@ impl Peer {
         while socket.read(&mut ignored).await? > 0 {}
         Ok(())
     }
-}
 
-impl PeerAddress {
     async fn connect(&self) -> io::Result<Socket> {
-        let Self { host, port, .. } = self;
-        Ok(match host.chars().next() {
-            Some('/') => {
-                let path = format!("{host}/.s.PGSQL.{port}");
-                UnixStream::connect(path).await?.into()
+        Ok(match &self.settings.address {
+            ServerAddress::Tcp(host, port) => {
+                TcpStream::connect((host.as_str(), *port)).await?.into()
             }
-            Some('@') => {
+            ServerAddress::Unix(path) => {
+                let path = path.to_string_lossy();
                 // An abstract name begins with a zero byte.
-                let path = format!("\0{}/.s.PGSQL.{port}", &host[1..]);
+                let path = path.strip_prefix('@').map_or_else(|| path.to_string(), |name| format!("\0{name}"));
                 UnixStream::connect(path).await?.into()
             }
-            Some(_) | None => TcpStream::connect((host.as_str(), *port)).await?.into(),
         })
+    }
+
+    fn host_and_port(&self) -> (String, u16) {
+        match &self.settings.address {
+            ServerAddress::Tcp(host, port) => (host.clone(), *port),
+            ServerAddress::Unix(path) => {
+                let path = path.to_string_lossy();
+                let (folder, name) = path.rsplit_once('/').unwrap_or_default();
+                let port = name.rsplit_once('.').and_then(|(_, port)| port.parse().ok());
+                (folder.to_owned(), port.unwrap_or_default())
+            }
+        }
     }
 }
 
@@ -207,14 +214,17 @@ const LIMIT: Duration = Duration::from_secs(10);
 mod tests {
     use super::*;
 
+    fn peer_at(port: u16) -> PeerSettings {
+        PeerSettings {
+            address: ServerAddress::Tcp("127.0.0.1".into(), port),
+            pool_size: 1,
+        }
+    }
+
     fn peers(own: u16, others: &[u16]) -> Peers {
         let peers = Peers::default();
-        let address = PeerAddress {
-            host: "127.0.0.1".into(),
-            port: 1,
-            pool_size: 1,
-        };
-        peers.set(own, others.iter().map(|&n| (n, address.clone())).collect());
+        let settings: BTreeMap<_, _> = others.iter().map(|&n| (n, peer_at(1))).collect();
+        peers.set(own, &settings);
         peers
     }
 
@@ -259,11 +269,9 @@ mod tests {
     fn a_reload_keeps_the_peers_that_are_the_same() {
         let peers = peers(1, &[2]);
         let before = peers.known().peers[&2].clone();
-        let address = before.address.clone();
-        peers.set(1, [(2, address.clone())].into());
+        peers.set(1, &[(2, peer_at(1))].into());
         assert!(Arc::ptr_eq(&before, &peers.known().peers[&2]));
-        let other = PeerAddress { port: 2, ..address };
-        peers.set(1, [(2, other)].into());
+        peers.set(1, &[(2, peer_at(2))].into());
         assert!(!Arc::ptr_eq(&before, &peers.known().peers[&2]));
     }
 }

@@ -4,17 +4,20 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
-use tracing::{error, info, warn};
+use tracing::{debug, error, info, warn};
 
+use crate::app::peers::{Owner, Peers};
 use crate::app::readers;
+use crate::app::standstill::Standstill;
 use crate::app::workers::{Order, Workers};
 use crate::config::settings::Settings;
 use crate::console::control::{
-    Answer, ClientRow, Control, SettingRow, ShutdownMode, UserRow, database_removed,
+    Answer, ClientRow, Control, PeerRow, SettingRow, ShutdownMode, UserRow, database_removed,
 };
 use crate::policy::admission::Policy;
 use crate::pool::Pools;
@@ -23,6 +26,7 @@ use crate::session::stats::LoginStats;
 use crate::session::usage::Usages;
 use crate::telemetry::audit::AuditLog;
 use crate::telemetry::logs::LogLevel;
+use crate::wire::cancel_key::CancelKey;
 
 /// What every part of the process may need of the others.
 #[derive(Debug)]
@@ -32,6 +36,8 @@ pub(super) struct Process {
     pub(super) denials: Arc<Denials>,
     pub(super) usages: Arc<Usages>,
     pub(super) workers: Workers,
+    peers: Peers,
+    pub(super) standstill: Standstill,
     /// The way to shut down, once somebody has asked for it.
     shutdown: watch::Sender<Option<ShutdownMode>>,
     closing: AtomicU8,
@@ -65,6 +71,8 @@ impl Process {
             denials: Arc::default(),
             usages: Arc::default(),
             workers,
+            peers: Peers::default(),
+            standstill: Standstill::default(),
             shutdown: watch::Sender::new(None),
             closing: AtomicU8::new(0),
             reloads: AtomicU64::new(0),
@@ -79,6 +87,29 @@ impl Process {
     /// The way to shut down, once somebody asks for it.
     pub(super) fn shutdown_asked(&self) -> watch::Receiver<Option<ShutdownMode>> {
         self.shutdown.subscribe()
+    }
+
+    /// Takes over this pooler's number and who its peers are.
+    pub(super) fn meet_peers(&self, settings: &Settings) {
+        let own = settings.process.peer_id;
+        self.peers.set(own, &settings.peers);
+        self.workers.ask_all(|| Order::Peer(own));
+    }
+
+    /// Has a query cancelled, here or at a peer; returns when the server has been told. Cancel
+    /// safe.
+    pub(super) async fn cancel(&self, key: CancelKey, patience: Option<Duration>) {
+        match self.peers.owner(key) {
+            Owner::Here(key) => self.workers.cancel(key).await,
+            Owner::Nobody => debug!("a cancel request was passed on too often"),
+            Owner::Peer(peer, key) => peer.forward(&key, patience).await,
+        }
+    }
+
+    /// How long SUSPEND waits.
+    pub(super) fn suspend_timeout(&self) -> Duration {
+        let settings = self.settings.lock().unwrap_or_else(PoisonError::into_inner);
+        settings.process.suspend_timeout
     }
 
     /// Whether new clients are turned away.
@@ -135,6 +166,7 @@ impl Process {
                 let console = Arc::new(settings.console.clone());
                 self.workers
                     .ask_all(|| Order::Reload(session.clone(), console.clone()));
+                self.meet_peers(&settings);
                 *current = settings;
                 drop(current);
                 self.inspect_readers();
@@ -225,6 +257,22 @@ impl Control for Process {
                 name: name.to_string(),
             })
             .collect()
+    }
+
+    fn peers(&self) -> Vec<PeerRow> {
+        self.peers.rows()
+    }
+
+    fn suspend(&self) -> Answer<'_, ()> {
+        Box::pin(self.stand_still())
+    }
+
+    fn unsuspend(&self) -> bool {
+        self.go_on()
+    }
+
+    fn is_suspended(&self) -> bool {
+        self.standstill.is_wanted()
     }
 
     fn is_shutting_down(&self) -> bool {

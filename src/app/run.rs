@@ -84,6 +84,7 @@ async fn live(file: &Path, settings: Settings) -> io::Result<()> {
     let session = Arc::new(settings.session.clone());
     let console_settings = Arc::new(settings.console.clone());
     let logs = Logs { log, audit };
+    let known = settings.clone();
     let process = Arc::new(Process::new(
         file.to_owned(),
         settings,
@@ -91,6 +92,7 @@ async fn live(file: &Path, settings: Settings) -> io::Result<()> {
         workers,
         logs,
     ));
+    process.meet_peers(&known);
     let console = Arc::new(Console::new(process.clone()));
     let mut seed = [0; 32];
     getrandom::fill(&mut seed).map_err(|error| io::Error::other(error.to_string()))?;
@@ -119,7 +121,7 @@ async fn live(file: &Path, settings: Settings) -> io::Result<()> {
         worker::start(place, number, orders)?;
     }
     signals::obey(&process)?;
-    tokio::spawn(tidy(process.pools.clone()));
+    tokio::spawn(tidy(process.clone()));
     tokio::spawn(sample(console));
     process.inspect_readers();
     if let Some(listener) = scraped {
@@ -185,11 +187,15 @@ async fn sample(console: Arc<Console>) {
 }
 
 /// Closes servers that are too old or idle too long, and opens those that `min_size` asks for.
-async fn tidy(pools: Arc<Pools>) {
+async fn tidy(process: Arc<Process>) {
+    let pools = &process.pools;
     let mut tick = tokio::time::interval(TIDY_PERIOD);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         tick.tick().await;
+        if process.standstill.is_wanted() {
+            continue; // whoever takes the servers over tidies them
+        }
         pools.prewarm();
         for pool in pools.all() {
             tokio::spawn(async move { pool.tidy().await });

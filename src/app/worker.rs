@@ -19,6 +19,8 @@ use crate::console::control::{ClientRow, forced_disconnect};
 use crate::console::is_console;
 use crate::policy::admission::Admission;
 use crate::session::roster::{Client, ClientState};
+use crate::wire::error_response::ErrorResponse;
+use crate::wire::sqlstate::SqlState;
 
 /// Starts a worker's thread.
 pub(super) fn start(
@@ -102,12 +104,27 @@ async fn obey(place: Rc<Place>, number: usize, mut orders: UnboundedReceiver<Ord
                     }
                 }
             }
+            Order::EndMoving(answer) => {
+                let moving = place.session.roster.moving();
+                for client in &moving {
+                    client.end(not_flushed());
+                }
+                let _ = answer.send(moving.len());
+            }
+            Order::Moving(answer) => drop(answer.send(place.session.roster.moving().len())),
+            Order::Peer(number) => place.session.naming.peer.set(number),
+            Order::StandStill(wanted) => place.session.roster.stand_still(wanted),
             Order::Reload(session, console) => {
                 place.session.reload(session);
                 *place.console_settings.borrow_mut() = console;
             }
         }
     }
+}
+
+/// What a client is told that did not take in time what was sent to it.
+fn not_flushed() -> ErrorResponse {
+    ErrorResponse::fatal(SqlState::ADMIN_SHUTDOWN, "suspend_timeout")
 }
 
 fn row(client: &Client) -> ClientRow {

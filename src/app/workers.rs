@@ -29,8 +29,16 @@ pub(super) enum Order {
     Kill(u64, oneshot::Sender<bool>),
     /// End the clients of a database, or all.
     KillAll(Option<String>, ErrorResponse),
+    /// Tell this number of the pooler's in new cancel keys.
+    Peer(u16),
     /// Use other settings from now on.
     Reload(Arc<SessionSettings>, Arc<ConsoleSettings>),
+    /// Stop reading from clients as soon as nothing is under way, or go on.
+    StandStill(bool),
+    /// End the clients that something is still under way to or from; tell how many.
+    EndMoving(oneshot::Sender<usize>),
+    /// Tell of how many clients something is still under way.
+    Moving(oneshot::Sender<usize>),
 }
 
 /// All workers, from outside.
@@ -100,6 +108,17 @@ impl Workers {
             }
         }
         false
+    }
+
+    /// The sum of what all workers answer.
+    pub(super) async fn sum(&self, order: impl Fn(oneshot::Sender<usize>) -> Order) -> usize {
+        let mut sum = 0;
+        for worker in 0..self.orders.len() {
+            let (answer, wait) = oneshot::channel();
+            self.send(worker, order(answer));
+            sum += wait.await.unwrap_or_default();
+        }
+        sum
     }
 
     /// Asks the same of every worker.

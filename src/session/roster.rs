@@ -12,6 +12,7 @@ use foldhash::fast::RandomState;
 use crate::policy::admission::Admission;
 use crate::pool::server::info::ServerInfo;
 use crate::session::audit::Who;
+use crate::session::standstill::Standstill;
 use crate::wire::cancel_key::CancelKey;
 use crate::wire::error_response::ErrorResponse;
 use crate::wire::sqlstate::SqlState;
@@ -57,6 +58,7 @@ pub struct Client {
     pub deadline: Cell<Option<Instant>>,
     /// It was admitted anew: its guard and its pool may have to be others.
     pub(super) readmitted: Readmitted,
+    pub(super) standstill: Standstill,
     key: RefCell<Option<CancelKey>>,
     signal: RefCell<Signal>,
     waker: RefCell<Option<Waker>>,
@@ -121,6 +123,7 @@ impl Client {
             who: RefCell::default(),
             deadline: Cell::new(None),
             readmitted: Readmitted::default(),
+            standstill: Standstill::default(),
             key: RefCell::default(),
             signal: RefCell::default(),
             waker: RefCell::default(),
@@ -181,11 +184,14 @@ pub struct Roster {
     clients: RefCell<HashMap<u64, Rc<Client>, RandomState>>,
     /// By the first eight bytes: with peers a process id has little of its own.
     keys: RefCell<HashMap<u64, u64, RandomState>>,
+    /// Clients are to stand still, those that come in meanwhile as well.
+    standstill: Cell<bool>,
 }
 
 impl Roster {
     /// Adds a client; it leaves when the result is dropped.
     pub fn enter<'a>(&'a self, client: &Rc<Client>) -> Entry<'a> {
+        client.standstill.want(self.standstill.get());
         self.clients.borrow_mut().insert(client.id, client.clone());
         Entry {
             roster: self,
@@ -251,6 +257,25 @@ impl Roster {
             client.limit.set(None);
             client.signal(signal);
         }
+    }
+
+    /// Has all clients stand still as soon as nothing of theirs is under way, or go on.
+    pub fn stand_still(&self, wanted: bool) {
+        self.standstill.set(wanted);
+        for client in self.all() {
+            client.standstill.want(wanted);
+            client.wake();
+        }
+    }
+
+    /// The clients that have logged in, are to stand still and do not.
+    pub fn moving(&self) -> Vec<Rc<Client>> {
+        self.select(|client| {
+            let logged_in = client.state.get() != ClientState::Login;
+            // Not those of the console, which have no pool.
+            let served = !client.pool_user.borrow().is_empty();
+            logged_in && served && !client.standstill.is_standing()
+        })
     }
 
     /// The client with this number.
