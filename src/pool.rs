@@ -1,6 +1,7 @@
 //! Server connections: who may borrow them, and when one may be used again.
 
 pub mod budget;
+pub mod carried;
 pub mod credentials;
 pub mod error;
 pub mod lease;

@@ -12,6 +12,7 @@ pub mod frontend;
 pub mod head;
 pub mod outbox;
 pub mod parameters;
+pub mod printable;
 pub mod socket;
 pub mod sqlstate;
 pub mod startup;

@@ -54,6 +54,8 @@ pub struct Workshop {
     /// Told when somebody begins to wait here.
     pub(super) need: Notify,
     logins: AtomicUsize,
+    /// A server of another process that is to be the next one made.
+    adopted: Mutex<Option<Box<Server>>>,
 }
 
 impl Workshop {
@@ -85,6 +87,7 @@ impl Workshop {
             returned: Notify::new(),
             need: Notify::new(),
             logins: AtomicUsize::new(0),
+            adopted: Mutex::default(),
         }
     }
 
@@ -95,7 +98,7 @@ impl Workshop {
     }
 
     /// Notes what a new server reports: its defaults may have changed with a restart.
-    fn greet_with(&self, parameters: Parameters) {
+    pub(super) fn greet_with(&self, parameters: Parameters) {
         let mut welcome = self.welcome.lock().unwrap_or_else(PoisonError::into_inner);
         if welcome.as_deref() != Some(&parameters) {
             *welcome = Some(Arc::new(parameters));
@@ -125,7 +128,22 @@ impl Workshop {
         epoch == self.epoch.load(Ordering::Relaxed)
     }
 
+    /// Where a server of another process waits to be the next one made.
+    pub(super) fn adopted(&self) -> std::sync::MutexGuard<'_, Option<Box<Server>>> {
+        self.adopted.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Places under the limits, as far as there are any: what runs already is not stopped for
+    /// limits that have become narrower.
+    pub(super) fn places_at_once(&self) -> Vec<OwnedSemaphorePermit> {
+        let place = |budget: &Arc<Budget>| budget.places()?.clone().try_acquire_owned().ok();
+        self.budgets.iter().filter_map(place).collect()
+    }
+
     async fn make(&self) -> Result<Box<Server>, Arc<ConnectError>> {
+        if let Some(server) = self.adopted().take() {
+            return Ok(server);
+        }
         self.after_failure().await?;
         // The turn is never closed; an error would only mean that nobody takes turns.
         let _turn = self.or_returned(self.turn.acquire()).await?;
@@ -342,9 +360,15 @@ pub(super) fn jittered(duration: Duration, id: u64) -> Duration {
 
 /// A number for a client or a server of this process, one count for both, as in PgBouncer.
 pub fn next_id() -> u64 {
-    static NEXT: AtomicU64 = AtomicU64::new(1);
-    NEXT.fetch_add(1, Ordering::Relaxed)
+    NEXT_ID.fetch_add(1, Ordering::Relaxed)
 }
+
+/// Notes that a number is taken, by a connection that another process had.
+pub fn raise_ids(taken: u64) {
+    NEXT_ID.fetch_max(taken.saturating_add(1), Ordering::Relaxed);
+}
+
+static NEXT_ID: AtomicU64 = AtomicU64::new(1);
 
 /// Counts down when dropped.
 struct Leave<'a>(&'a AtomicUsize);

@@ -23,7 +23,7 @@ use crate::pool::stats::Stats;
 use crate::pool::tracked::{Tracked, Values};
 use crate::wire::parameters::Parameters;
 
-type Store = managed::Pool<Manager>;
+pub(super) type Store = managed::Pool<Manager>;
 
 /// Servers of one database and one server user, with the same start-up parameters.
 ///
@@ -298,11 +298,11 @@ impl Pool {
         self.stores().map(|store| store.status().size).sum()
     }
 
-    fn stores(&self) -> impl Iterator<Item = &Store> {
+    pub(super) fn stores(&self) -> impl Iterator<Item = &Store> {
         std::iter::once(&self.ordinary).chain(&self.reserve)
     }
 
-    fn lend(&self, object: managed::Object<Manager>) -> Lease {
+    pub(super) fn lend(&self, object: managed::Object<Manager>) -> Lease {
         Lease::new(object, self.workshop.clone())
     }
 

@@ -11,6 +11,7 @@ use crate::auth::secret::Secret;
 use crate::policy::admission::Admission;
 use crate::policy::role::Role;
 use crate::pool::budget::{Budget, MakeRoom};
+use crate::pool::carried::CarriedServer;
 use crate::pool::credentials::Credentials;
 use crate::pool::manager::Workshop;
 use crate::pool::needs::Needs;
@@ -127,6 +128,40 @@ impl Pools {
         let pool = self.make(&mut state, database, credentials);
         state.pools.insert(key, pool.clone());
         Ok(pool)
+    }
+
+    /// The idle servers of all pools whose clients need nothing of their own, for another process.
+    pub fn carry_idle(&self) -> Vec<CarriedServer> {
+        let state = self.state();
+        let plain = state.pools.iter().filter(|(key, _)| key.needs == Needs::default());
+        plain.flat_map(|(_, pool)| pool.carry_idle()).collect()
+    }
+
+    /// The pool for an idle server of another process. `None`: there is none for it any more.
+    pub fn pool_of(
+        &self,
+        database: &DatabaseName,
+        user: &UserName,
+        secret: Option<Arc<Secret>>,
+    ) -> Option<Arc<Pool>> {
+        let mut state = self.state();
+        let database = state.settings.databases.get(database)?.clone();
+        let secret = match &database.server {
+            Some(server) if server.user == *user => server.secret.clone(),
+            Some(_) => return None,
+            None => secret,
+        };
+        let key = Key {
+            database: database.name.clone(),
+            user: user.clone(),
+            needs: Needs::default(),
+        };
+        if let Some(pool) = state.pools.get(&key) {
+            return Some(pool.clone());
+        }
+        let pool = self.make(&mut state, database, Credentials::new(user.clone(), secret));
+        state.pools.insert(key, pool.clone());
+        Some(pool)
     }
 
     /// Makes the pools that are kept filled whether or not anybody comes: those with a

@@ -63,13 +63,24 @@ impl ServerInfo {
         socket: (&Socket, Option<String>),
         id: u64,
     ) -> Arc<Self> {
+        Self::register_since(SystemTime::now(), registry, target, key, (socket, id))
+    }
+
+    /// The same for a connection that is not new.
+    pub(in crate::pool) fn register_since(
+        connected: SystemTime,
+        registry: &Arc<Registry>,
+        target: &Arc<Target>,
+        key: Option<CancelKey>,
+        (socket, id): ((&Socket, Option<String>), u64),
+    ) -> Arc<Self> {
         let (socket, tls) = socket;
         let address =
             |a: Option<std::net::SocketAddr>| a.map(|a| a.to_string()).unwrap_or_default();
         let info = Arc::new(Self {
             id,
             pid: key.as_ref().map_or(0, CancelKey::pid),
-            connected: SystemTime::now(),
+            connected,
             addresses: (address(socket.peer_addr()), address(socket.local_addr())),
             tls: tls.unwrap_or_default(),
             key,
@@ -85,6 +96,11 @@ impl ServerInfo {
         });
         registry.servers().push(info.clone());
         info
+    }
+
+    /// The key to cancel its queries with.
+    pub fn key(&self) -> Option<&CancelKey> {
+        self.key.as_ref()
     }
 
     /// Notes who has it now; 0: nobody.
