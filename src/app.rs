@@ -2,6 +2,7 @@
 //! lives long.
 
 mod connection;
+mod handover;
 mod listener;
 mod peers;
 mod place;
@@ -10,6 +11,7 @@ mod readers;
 mod run;
 mod signals;
 mod standstill;
+mod takeover;
 mod worker;
 mod workers;
 

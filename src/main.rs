@@ -20,6 +20,10 @@ struct Arguments {
     /// The configuration file: runs the pooler in the foreground.
     #[arg(required = true)]
     config: Option<PathBuf>,
+    /// Takes the place of the process that serves the Unix socket, if there is one: clients do
+    /// not notice.
+    #[arg(short = 'R', long)]
+    reboot: bool,
 }
 
 #[derive(Debug, Subcommand)]
@@ -106,7 +110,7 @@ fn main() -> ExitCode {
         ) => report(verify(&files)),
         (Some(Command::Check(check)), _) => report(check.run()),
         (Some(Command::Learn { files, role }), _) => report(learn(&files, role.as_deref())),
-        (None, Some(config)) => match app::run(&config) {
+        (None, Some(config)) => match app::run(&config, arguments.reboot) {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => {
                 eprintln!("{error}");

@@ -7,13 +7,14 @@ use tokio::io::AsyncWriteExt;
 use tracing::{debug, info, warn};
 
 use crate::app::place::Place;
-use crate::console::{self, Role, Seat, is_console};
+use crate::console::{self, Role, Seat, is_console, is_of_our_user};
 use crate::pool::manager::next_id;
+use crate::session::carried::Arrived;
 use crate::session::error::SessionError;
 use crate::session::login::Proved;
 use crate::session::roster::Client;
 use crate::session::serve::{Farewell, Session};
-use crate::session::startup::{Hello, negotiate};
+use crate::session::startup::{Greeted, Hello, negotiate};
 use crate::session::stats::LoginStats;
 use crate::wire::error_response::ErrorResponse;
 use crate::wire::socket::Socket;
@@ -45,9 +46,9 @@ pub(super) async fn serve(mut socket: Socket, place: &Place) {
             );
             run(session, place, &client).await;
         }
-        Ok(Entered::Console(proved)) => {
+        Ok(Entered::Console(proved, role)) => {
             LoginStats::count(&logins.succeeded);
-            console(proved, place, &client).await;
+            console(proved, role, place, &client).await;
         }
         Err(error) => {
             LoginStats::count(&logins.failed);
@@ -62,7 +63,8 @@ pub(super) async fn serve(mut socket: Socket, place: &Place) {
 
 /// What a login led to.
 enum Entered {
-    Console(Box<Proved>),
+    /// With the role that it has whatever the settings say.
+    Console(Box<Proved>, Option<Role>),
     /// A cancel request, which is done.
     Nothing,
     Session(Box<Session>),
@@ -107,6 +109,11 @@ async fn steps(
         }
         Hello::Startup(greeted) => greeted,
     };
+    if is_owner(&greeted) {
+        let mut proved = greeted.believe(client);
+        proved.accept();
+        return Ok(Entered::Console(Box::new(proved), Some(Role::Admin)));
+    }
     let mut proved = greeted.authenticate(cx, &settings, client, refused).await?;
     if is_console(proved.database.as_str()) {
         if !proved.identity.is_proved() {
@@ -114,7 +121,7 @@ async fn steps(
             return Err(SessionError::Refused(Role::refusal()));
         }
         proved.accept();
-        return Ok(Entered::Console(Box::new(proved)));
+        return Ok(Entered::Console(Box::new(proved), None));
     }
     if place.process.is_closing() {
         proved.accept();
@@ -126,6 +133,38 @@ async fn steps(
     }
     let session = proved.enter(cx, &settings, client, refused).await?;
     Ok(Entered::Session(Box::new(session)))
+}
+
+/// Whether it is the process's own user who asks for the console on the Unix socket, by the name
+/// `pgbouncer`: the operating system has proved who that is, and PgBouncer asks nothing more.
+fn is_owner(greeted: &Greeted) -> bool {
+    let (user, database) = greeted.claim();
+    user == OWNER && is_console(database) && is_of_our_user(greeted.stream())
+}
+
+/// Goes on with a client of another process, whose place this one has taken.
+pub(super) async fn go_on(mut arrived: Box<Arrived>, place: &Place) {
+    let (client, socket) = match arrived.client() {
+        Ok(found) => found,
+        Err(error) => {
+            warn!(%error, "a client of the process before could not be taken over");
+            return;
+        }
+    };
+    let _entry = place.session.roster.enter(&client);
+    let mut refused = None;
+    match arrived.go_on(&place.session, &client, socket, &mut refused) {
+        Ok(session) => {
+            debug!(client = client.id, user = %client.user.borrow(), "client taken over");
+            run(Box::new(session), place, &client).await;
+        }
+        Err(error) => {
+            info!(client = client.id, user = %client.user.borrow(), %error, "client not taken over");
+            if let Some(stream) = refused {
+                tell(stream, &error, place).await;
+            }
+        }
+    }
 }
 
 async fn run(mut session: Box<Session>, place: &Place, client: &Client) {
@@ -180,10 +219,10 @@ async fn tell(mut stream: Stream, error: &SessionError, place: &Place) {
 }
 
 /// Serves an administrator, or turns away who is none.
-async fn console(proved: Box<Proved>, place: &Place, client: &Rc<Client>) {
+async fn console(proved: Box<Proved>, role: Option<Role>, place: &Place, client: &Rc<Client>) {
     let settings = place.console_settings.borrow().clone();
     let user = client.user.borrow().clone();
-    let Some(role) = Role::of(&settings, &user) else {
+    let Some(role) = role.or_else(|| Role::of(&settings, &user)) else {
         info!(client = client.id, %user, "not allowed on the console");
         if let Ok(Some(stream)) = tokio::time::timeout(LAST_WORDS, proved.into_stream()).await {
             tell(stream, &SessionError::Refused(Role::refusal()), place).await;
@@ -201,5 +240,7 @@ async fn console(proved: Box<Proved>, place: &Place, client: &Rc<Client>) {
     }
 }
 
+/// Who the process's own user is on the console.
+const OWNER: &str = "pgbouncer";
 /// How long a client has to read why it must go.
 const LAST_WORDS: Duration = Duration::from_secs(5);

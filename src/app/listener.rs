@@ -3,6 +3,7 @@
 use std::fs;
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -12,6 +13,7 @@ use socket2::{Domain, Protocol, SockRef, Socket as RawSocket, TcpKeepalive, Type
 use tokio::net::{TcpListener, UnixListener};
 use tracing::{error, info, warn};
 
+use crate::app::handover::Listening;
 use crate::app::process::Process;
 use crate::config::settings::ListenSettings;
 use crate::wire::socket::Socket;
@@ -60,10 +62,50 @@ impl Listeners {
         Ok(Self { tcp, unix })
     }
 
+    /// Takes listening sockets of another process; what it does not have is bound.
+    ///
+    /// # Errors
+    /// As [`Self::bind`].
+    pub(super) async fn inherit(
+        sockets: Vec<OwnedFd>,
+        settings: &ListenSettings,
+    ) -> io::Result<Self> {
+        let mut this = Self {
+            tcp: Vec::new(),
+            unix: None,
+        };
+        for socket in sockets {
+            let socket = RawSocket::from(socket);
+            socket.set_nonblocking(true)?;
+            socket.set_cloexec(true)?;
+            let address = socket.local_addr()?;
+            if let Some(path) = address.as_pathname() {
+                let file = SocketFile(path.to_owned());
+                let listener = UnixListener::from_std(OwnedFd::from(socket).into())?;
+                info!(path = %file.0.display(), "listening, taken over");
+                this.unix = Some((listener, file));
+            } else if let Some(address) = address.as_socket() {
+                info!(%address, "listening, taken over");
+                this.tcp.push(TcpListener::from_std(socket.into())?);
+            }
+        }
+        if this.tcp.is_empty() && !settings.addresses.is_empty() {
+            let settings = ListenSettings {
+                unix_socket_dir: None,
+                ..settings.clone()
+            };
+            this.tcp = Self::bind(&settings).await?.tcp;
+        }
+        Ok(this)
+    }
+
     /// Accepts until the process is closing; the Unix socket stays for the console.
     pub(super) fn serve(self, process: &Arc<Process>) {
         for listener in self.tcp {
             let process = process.clone();
+            let listener = Arc::new(listener);
+            let listening = Listening::Tcp(Arc::downgrade(&listener));
+            process.listening().push(listening);
             tokio::spawn(async move {
                 let mut asked = process.shutdown_asked();
                 tokio::select! {
@@ -74,8 +116,11 @@ impl Listeners {
         }
         if let Some((listener, file)) = self.unix {
             let process = process.clone();
+            let listener = Arc::new(listener);
+            let listening = Listening::Unix(Arc::downgrade(&listener));
+            process.listening().push(listening);
             tokio::spawn(async move {
-                let _file = file;
+                let _file = Bound(file, process.clone());
                 accept_unix(&listener, &process).await;
             });
         }
@@ -85,6 +130,17 @@ impl Listeners {
 /// Removes the socket's file when the process ends in good order.
 #[derive(Debug)]
 struct SocketFile(PathBuf);
+
+/// A socket's file, which may be another process's by the end of this one.
+struct Bound(SocketFile, Arc<Process>);
+
+impl Drop for Bound {
+    fn drop(&mut self) {
+        if self.1.standstill.is_handed_over() {
+            self.0.0.clear();
+        }
+    }
+}
 
 impl Drop for SocketFile {
     fn drop(&mut self) {

@@ -172,7 +172,9 @@ impl Peer {
             ServerAddress::Unix(path) => {
                 let path = path.to_string_lossy();
                 // An abstract name begins with a zero byte.
-                let path = path.strip_prefix('@').map_or_else(|| path.to_string(), |name| format!("\0{name}"));
+                let path = path
+                    .strip_prefix('@')
+                    .map_or_else(|| path.to_string(), |name| format!("\0{name}"));
                 UnixStream::connect(path).await?.into()
             }
         })
@@ -184,7 +186,9 @@ impl Peer {
             ServerAddress::Unix(path) => {
                 let path = path.to_string_lossy();
                 let (folder, name) = path.rsplit_once('/').unwrap_or_default();
-                let port = name.rsplit_once('.').and_then(|(_, port)| port.parse().ok());
+                let port = name
+                    .rsplit_once('.')
+                    .and_then(|(_, port)| port.parse().ok());
                 (folder.to_owned(), port.unwrap_or_default())
             }
         }

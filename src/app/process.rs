@@ -11,13 +11,15 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tracing::{debug, error, info, warn};
 
+use crate::app::handover::Listening;
 use crate::app::peers::{Owner, Peers};
 use crate::app::readers;
 use crate::app::standstill::Standstill;
 use crate::app::workers::{Order, Workers};
 use crate::config::settings::Settings;
 use crate::console::control::{
-    Answer, ClientRow, Control, PeerRow, SettingRow, ShutdownMode, UserRow, database_removed,
+    Answer, ClientRow, Control, HandedOver, PeerRow, SettingRow, ShutdownMode, UserRow,
+    database_removed,
 };
 use crate::policy::admission::Policy;
 use crate::pool::Pools;
@@ -38,6 +40,7 @@ pub(super) struct Process {
     pub(super) workers: Workers,
     peers: Peers,
     pub(super) standstill: Standstill,
+    listening: Mutex<Vec<Listening>>,
     /// The way to shut down, once somebody has asked for it.
     shutdown: watch::Sender<Option<ShutdownMode>>,
     closing: AtomicU8,
@@ -73,6 +76,7 @@ impl Process {
             workers,
             peers: Peers::default(),
             standstill: Standstill::default(),
+            listening: Mutex::default(),
             shutdown: watch::Sender::new(None),
             closing: AtomicU8::new(0),
             reloads: AtomicU64::new(0),
@@ -104,6 +108,13 @@ impl Process {
             Owner::Nobody => debug!("a cancel request was passed on too often"),
             Owner::Peer(peer, key) => peer.forward(&key, patience).await,
         }
+    }
+
+    /// The sockets that connections are accepted from.
+    pub(super) fn listening(&self) -> std::sync::MutexGuard<'_, Vec<Listening>> {
+        self.listening
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     /// How long SUSPEND waits.
@@ -265,6 +276,10 @@ impl Control for Process {
 
     fn suspend(&self) -> Answer<'_, ()> {
         Box::pin(self.stand_still())
+    }
+
+    fn hand_over(&self) -> Answer<'_, Vec<HandedOver>> {
+        Box::pin(self.hand_over_all())
     }
 
     fn unsuspend(&self) -> bool {

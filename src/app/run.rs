@@ -16,6 +16,7 @@ use crate::app::listener::Listeners;
 use crate::app::place::Place;
 use crate::app::process::{Logs, Process};
 use crate::app::signals;
+use crate::app::takeover::Takeover;
 use crate::app::worker;
 use crate::app::workers::{Order, Workers};
 use crate::config::problem::Problems;
@@ -39,16 +40,17 @@ pub enum StartError {
     System(#[from] io::Error),
 }
 
-/// Runs the pooler until it is told to stop.
+/// Runs the pooler until it is told to stop. `reboot`: in the place of the process that serves the
+/// Unix socket, if there is one.
 ///
 /// # Errors
 /// It could not start.
-pub fn run(file: &Path) -> Result<(), StartError> {
+pub fn run(file: &Path, reboot: bool) -> Result<(), StartError> {
     let settings = Settings::load(file).map_err(StartError::Settings)?;
     let runtime = runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
-    runtime.block_on(live(file, settings))?;
+    runtime.block_on(live(file, settings, reboot))?;
     Ok(())
 }
 
@@ -64,7 +66,7 @@ fn raise_open_files() {
     }
 }
 
-async fn live(file: &Path, settings: Settings) -> io::Result<()> {
+async fn live(file: &Path, settings: Settings, reboot: bool) -> io::Result<()> {
     let log = logs::start(&settings.telemetry).map_err(io::Error::other)?;
     for warning in &settings.warnings {
         warn!("{warning}");
@@ -72,7 +74,20 @@ async fn live(file: &Path, settings: Settings) -> io::Result<()> {
     raise_open_files();
     let metrics = metrics::install().map_err(io::Error::other)?;
     let audit = Arc::new(AuditLog::open(&settings.telemetry.audit)?);
-    let listeners = Listeners::bind(&settings.listen).await?;
+    let mut takeover = match &settings.listen.unix_socket_dir {
+        Some(dir) if reboot => {
+            let name = format!(".s.PGSQL.{}", settings.listen.port);
+            Takeover::begin(&dir.join(name)).map_err(not_taken_over)?
+        }
+        Some(_) | None => None,
+    };
+    let listeners = match &mut takeover {
+        Some(takeover) => {
+            let sockets = std::mem::take(&mut takeover.listeners);
+            Listeners::inherit(sockets, &settings.listen).await?
+        }
+        None => Listeners::bind(&settings.listen).await?,
+    };
     let scraped = match settings.telemetry.metrics_address {
         None => None,
         Some(address) => Some(bind_metrics(address).await?),
@@ -120,6 +135,13 @@ async fn live(file: &Path, settings: Settings) -> io::Result<()> {
         };
         worker::start(place, number, orders)?;
     }
+    if let Some(takeover) = takeover {
+        let session = known.session;
+        takeover
+            .finish(&process, &session)
+            .await
+            .map_err(not_taken_over)?;
+    }
     signals::obey(&process)?;
     tokio::spawn(tidy(process.clone()));
     tokio::spawn(sample(console));
@@ -137,6 +159,10 @@ async fn live(file: &Path, settings: Settings) -> io::Result<()> {
     let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
     finish(&process).await;
     Ok(())
+}
+
+fn not_taken_over(error: io::Error) -> io::Error {
+    io::Error::new(error.kind(), format!("cannot take over: {error}"))
 }
 
 /// Waits until somebody asks to stop, and then for whom that way of stopping waits.
@@ -162,6 +188,9 @@ async fn finish(process: &Process) {
     tokio::select! {
         () = gone, if mode != Some(ShutdownMode::Immediate) => {}
         _ = asked.wait_for(|mode| *mode == Some(ShutdownMode::Immediate)) => {}
+    }
+    if process.standstill.is_handed_over() {
+        process.end_the_rest().await;
     }
     info!("stopped");
 }

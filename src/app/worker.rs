@@ -56,6 +56,28 @@ async fn obey(place: Rc<Place>, number: usize, mut orders: UnboundedReceiver<Ord
     });
     while let Some(order) = orders.recv().await {
         match order {
+            Order::Arrive(arrived) => {
+                let place = place.clone();
+                tokio::task::spawn_local(async move {
+                    let _leave = Leave(place.process.clone(), number);
+                    connection::go_on(arrived, &place).await;
+                });
+            }
+            Order::Carry(answer) => {
+                let place = place.clone();
+                tokio::task::spawn_local(async move {
+                    place.session.roster.ask_carried();
+                    // Behind the clients' tasks, which have been woken.
+                    for _ in 0..ROUNDS {
+                        tokio::task::yield_now().await;
+                    }
+                    let _ = answer.send(place.session.roster.carried());
+                });
+            }
+            Order::EndTheRest(answer) => {
+                let rest = place.session.roster.end_the_rest(&restarted());
+                let _ = answer.send(rest);
+            }
             Order::Cancel(key, done) => {
                 if let Some(cancel) = place
                     .session
@@ -122,6 +144,12 @@ async fn obey(place: Rc<Place>, number: usize, mut orders: UnboundedReceiver<Ord
     }
 }
 
+/// What a client is told that cannot be handed over.
+fn restarted() -> ErrorResponse {
+    let text = "terminating connection because the pooler is being restarted";
+    ErrorResponse::fatal(SqlState::ADMIN_SHUTDOWN, text)
+}
+
 /// What a client is told that did not take in time what was sent to it.
 fn not_flushed() -> ErrorResponse {
     ErrorResponse::fatal(SqlState::ADMIN_SHUTDOWN, "suspend_timeout")
@@ -159,6 +187,8 @@ fn row(client: &Client) -> ClientRow {
     }
 }
 
+/// How often a task gives way to make sure that all others have run.
+const ROUNDS: usize = 3;
 /// How late a timeout of a client's may come.
 const EXPIRY_PERIOD: Duration = Duration::from_millis(100);
 /// Enough that one slow derivation does not hold up the next login; more would take the

@@ -8,6 +8,7 @@ use tokio::sync::{Notify, oneshot};
 
 use crate::console::control::ClientRow;
 use crate::console::settings::ConsoleSettings;
+use crate::session::carried::{Arrived, Carried};
 use crate::session::keys::worker_of;
 use crate::session::settings::SessionSettings;
 use crate::wire::cancel_key::CancelKey;
@@ -17,8 +18,12 @@ use crate::wire::socket::Socket;
 /// What a worker is asked to do.
 #[derive(Debug)]
 pub(super) enum Order {
+    /// Go on with a client of another process.
+    Arrive(Box<Arrived>),
     /// Cancel what the client with this key waits for, and tell when that is done.
     Cancel(CancelKey, oneshot::Sender<()>),
+    /// Tell all that another process needs to know of the clients.
+    Carry(oneshot::Sender<Vec<Carried>>),
     /// List the clients.
     Clients(oneshot::Sender<Vec<ClientRow>>),
     /// Serve a new connection.
@@ -35,6 +40,8 @@ pub(super) enum Order {
     Reload(Arc<SessionSettings>, Arc<ConsoleSettings>),
     /// Stop reading from clients as soon as nothing is under way, or go on.
     StandStill(bool),
+    /// End the clients that another process has not been given.
+    EndTheRest(oneshot::Sender<usize>),
     /// End the clients that something is still under way to or from; tell how many.
     EndMoving(oneshot::Sender<usize>),
     /// Tell of how many clients something is still under way.
@@ -63,6 +70,27 @@ impl Workers {
             },
             receivers,
         )
+    }
+
+    /// Gives a client of another process to the worker that its cancel key tells.
+    pub(super) fn arrive(&self, arrived: Arrived) {
+        let worker = match arrived.key() {
+            Some(key) => worker_of(&key, self.orders.len()),
+            None => 0,
+        };
+        self.load[worker].fetch_add(1, Ordering::Relaxed);
+        self.send(worker, Order::Arrive(Box::new(arrived)));
+    }
+
+    /// What another process needs to know of the clients of all workers.
+    pub(super) async fn carry(&self) -> Vec<Carried> {
+        let mut all = Vec::new();
+        for worker in 0..self.orders.len() {
+            let (answer, wait) = oneshot::channel();
+            self.send(worker, Order::Carry(answer));
+            all.extend(wait.await.unwrap_or_default());
+        }
+        all
     }
 
     /// Gives a new connection to the worker that has the fewest.

@@ -34,6 +34,9 @@ pub struct CarriedServer {
     pub socket: Option<OwnedFd>,
     /// The number of the descriptor in the process it comes from.
     pub fd: i32,
+    /// Its address and port; empty for a Unix socket.
+    #[serde(skip)]
+    pub address: String,
     /// What clients call its database.
     pub database: String,
     /// The server's user.
@@ -84,6 +87,7 @@ impl Server {
         Some(CarriedServer {
             fd: descriptor.as_raw_fd(),
             socket: Some(descriptor.try_clone_to_owned().ok()?),
+            address: self.info.addresses.0.clone(),
             database: pool.database_name().to_string(),
             user: pool.user().to_string(),
             key: self.info.key().map(|key| {
@@ -100,7 +104,9 @@ impl Server {
             unnamed: self.unnamed,
             soil: self.soil,
             replies: self.replies.carry()?,
-            expires: self.expires.map(|at| millis(at.saturating_duration_since(now))),
+            expires: self
+                .expires
+                .map(|at| millis(at.saturating_duration_since(now))),
             idle: millis(now.saturating_duration_since(self.used)),
             made_for: workshop
                 .is_current(self.epoch)
@@ -153,8 +159,7 @@ impl Pool {
         let seen = (stream.socket(), stream.tls());
         let connected = SystemTime::UNIX_EPOCH + Duration::from_micros(carried.connected);
         let (registry, target) = (&workshop.registry, &workshop.target);
-        let info =
-            ServerInfo::register_since(connected, registry, target, key, (seen, carried.id));
+        let info = ServerInfo::register_since(connected, registry, target, key, (seen, carried.id));
         let mut statements = OnServer::default();
         for statement in &carried.statements {
             statements.add(self.statements().adopt(statement));
@@ -176,7 +181,11 @@ impl Pool {
             tracked: workshop.tracked.clone(),
             expires: carried.expires.map(|ms| now + Duration::from_millis(ms)),
             used: ago(carried.idle),
-            epoch: if is_same { epoch } else { epoch.wrapping_sub(1) },
+            epoch: if is_same {
+                epoch
+            } else {
+                epoch.wrapping_sub(1)
+            },
             _places: workshop.places_at_once(),
             stream,
         }))
@@ -193,7 +202,10 @@ pub fn named(tracked: &Tracked, values: &Values) -> Vec<(String, String)> {
 
 /// The other way round.
 pub fn from_named(tracked: &Tracked, named: &[(String, String)]) -> Values {
-    let parameters: Parameters = named.iter().map(|(n, v)| (n.as_str(), v.as_str())).collect();
+    let parameters: Parameters = named
+        .iter()
+        .map(|(n, v)| (n.as_str(), v.as_str()))
+        .collect();
     tracked.values_of(&parameters)
 }
 
@@ -205,7 +217,9 @@ pub fn pairs(parameters: &Parameters) -> Vec<(String, String)> {
 
 /// Microseconds since 1970.
 pub fn micros(time: SystemTime) -> u64 {
-    let since = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    let since = time
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .unwrap_or_default();
     u64::try_from(since.as_micros()).unwrap_or_default()
 }
 

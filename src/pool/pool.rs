@@ -224,6 +224,11 @@ impl Pool {
         }
     }
 
+    /// The SCRAM keys that a client's login has left, if servers are opened in the client's name.
+    pub fn learned_keys(&self) -> Option<Keys> {
+        self.workshop.credentials.client_keys()
+    }
+
     /// Keeps the SCRAM keys of a client's login, if servers are opened in the client's name.
     pub fn learn(&self, user: &UserName, keys: Keys) {
         if self.database().server.is_none() && self.user() == user {

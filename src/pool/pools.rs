@@ -133,7 +133,10 @@ impl Pools {
     /// The idle servers of all pools whose clients need nothing of their own, for another process.
     pub fn carry_idle(&self) -> Vec<CarriedServer> {
         let state = self.state();
-        let plain = state.pools.iter().filter(|(key, _)| key.needs == Needs::default());
+        let plain = state
+            .pools
+            .iter()
+            .filter(|(key, _)| key.needs == Needs::default());
         plain.flat_map(|(_, pool)| pool.carry_idle()).collect()
     }
 

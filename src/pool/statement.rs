@@ -225,7 +225,9 @@ impl OnServer {
     pub fn all(&self) -> Vec<Arc<Statement>> {
         let mut all: Vec<_> = self.used.values().collect();
         all.sort_by_key(|(used, _)| *used);
-        all.into_iter().map(|(_, statement)| statement.clone()).collect()
+        all.into_iter()
+            .map(|(_, statement)| statement.clone())
+            .collect()
     }
 
     /// How many the server has.
@@ -308,7 +310,10 @@ mod tests {
             shape: Some(7),
         };
         let adopted = statements.adopt(&carried);
-        assert_eq!(adopted.server_name(), format!("pgwarden_{number}").as_bytes());
+        assert_eq!(
+            adopted.server_name(),
+            format!("pgwarden_{number}").as_bytes()
+        );
         assert!(adopted.leaves_state() && adopted.shape() == Some(7));
         let same = statements.intern(b"select 1\0\0\0", "", true);
         assert!(Arc::ptr_eq(&adopted, &same));

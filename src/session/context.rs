@@ -100,6 +100,9 @@ impl Context {
 
     /// Ends what has lasted too long. To be called about ten times a second.
     pub fn tick(&self, now: Instant) {
+        if self.roster.stands_still() {
+            return;
+        }
         self.roster.expire(now);
         let now = self.bench.tick();
         let ended = |client: &Rc<Client>| {

@@ -90,7 +90,11 @@ mod tests {
                 for byte in 0..=255 {
                     let pid = u32::from_be_bytes([1, 2, 3, naming.signed(byte)]);
                     let key = CancelKey::new(pid, &[0; 4]);
-                    assert_eq!(worker_of(&key, workers), worker, "{worker}/{workers}: {byte}");
+                    assert_eq!(
+                        worker_of(&key, workers),
+                        worker,
+                        "{worker}/{workers}: {byte}"
+                    );
                 }
             }
         }

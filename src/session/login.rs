@@ -138,6 +138,32 @@ impl Greeted {
 }
 
 impl Greeted {
+    /// The names it claims: user and database.
+    pub fn claim(&self) -> (&str, &str) {
+        let value = |name| self.parameters.value(name).unwrap_or_default();
+        (value("user"), value("database"))
+    }
+
+    /// The connection.
+    pub fn stream(&self) -> &Stream {
+        &self.stream
+    }
+
+    /// Believes who it says it is. For who is known by the operating system.
+    pub fn believe(self, client: &Client) -> Proved {
+        let (user, database) = self.claim();
+        let (user, database) = (UserName::new(user), DatabaseName::new(database));
+        client.user.replace(user.to_string());
+        client.database.replace(database.to_string());
+        Proved {
+            greeted: self,
+            identity: Identity::carried(user, Method::Peer),
+            database,
+            secret: None,
+            keys: None,
+        }
+    }
+
     /// Where the client comes from.
     pub(super) fn origin(&self) -> Origin {
         let socket = self.stream.socket();

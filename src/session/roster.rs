@@ -12,6 +12,7 @@ use foldhash::fast::RandomState;
 use crate::policy::admission::Admission;
 use crate::pool::server::info::ServerInfo;
 use crate::session::audit::Who;
+use crate::session::carried::Carried;
 use crate::session::standstill::Standstill;
 use crate::wire::cancel_key::CancelKey;
 use crate::wire::error_response::ErrorResponse;
@@ -103,6 +104,11 @@ pub enum Signal {
 impl Client {
     /// A client that has just connected.
     pub fn new(id: u64, addresses: (String, String)) -> Rc<Self> {
+        Self::since(id, addresses, SystemTime::now())
+    }
+
+    /// A client that connected at this time, to a process whose place this one has taken.
+    pub fn since(id: u64, addresses: (String, String), connected: SystemTime) -> Rc<Self> {
         Rc::new(Self {
             id,
             user: RefCell::default(),
@@ -111,7 +117,7 @@ impl Client {
             pool_user: RefCell::default(),
             application_name: RefCell::default(),
             addresses,
-            connected: SystemTime::now(),
+            connected,
             tls: RefCell::default(),
             replication: Cell::new("none"),
             state: Cell::new(ClientState::Login),
@@ -128,6 +134,13 @@ impl Client {
             signal: RefCell::default(),
             waker: RefCell::default(),
         })
+    }
+
+    /// Its cancel key as it is sent.
+    pub(super) fn key_bytes(&self) -> Option<Vec<u8>> {
+        let mut bytes = Vec::new();
+        self.key.borrow().as_ref()?.put(&mut bytes);
+        Some(bytes)
     }
 
     /// Changes the state, at this time and for no longer than `limit`.
@@ -268,6 +281,11 @@ impl Roster {
         }
     }
 
+    /// Whether clients are to stand still: their connections may be another process's by now.
+    pub fn stands_still(&self) -> bool {
+        self.standstill.get()
+    }
+
     /// The clients that have logged in, are to stand still and do not.
     pub fn moving(&self) -> Vec<Rc<Client>> {
         self.select(|client| {
@@ -276,6 +294,31 @@ impl Roster {
             let served = !client.pool_user.borrow().is_empty();
             logged_in && served && !client.standstill.is_standing()
         })
+    }
+
+    /// Has the clients that stand still tell what another process needs to go on with them; to be
+    /// followed by [`Self::carried`] once their tasks have run.
+    pub fn ask_carried(&self) {
+        for client in self.all() {
+            client.standstill.ask();
+            client.wake();
+        }
+    }
+
+    /// What they have told, once. Clients that tell nothing cannot be carried.
+    pub fn carried(&self) -> Vec<Carried> {
+        let told = |client: &Rc<Client>| client.standstill.take().map(|carried| *carried);
+        self.all().iter().filter_map(told).collect()
+    }
+
+    /// Ends the clients that have not been carried: to be called when the others are another
+    /// process's.
+    pub fn end_the_rest(&self, error: &ErrorResponse) -> usize {
+        let rest = self.select(|client| !client.standstill.has_told());
+        for client in &rest {
+            client.end(error.clone());
+        }
+        rest.len()
     }
 
     /// The client with this number.

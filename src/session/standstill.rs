@@ -11,6 +11,8 @@ pub(super) struct Standstill {
     call: Cell<Call>,
     standing: Cell<bool>,
     carried: RefCell<Option<Box<Carried>>>,
+    /// It has told all, so that another process may have its connection.
+    told: Cell<bool>,
 }
 
 /// What a client's task is called for.
@@ -35,6 +37,7 @@ impl Standstill {
         self.call.set(if wanted { Call::Stand } else { Call::None });
         if !wanted {
             self.standing.set(false);
+            self.told.set(false);
             self.carried.replace(None);
         }
     }
@@ -56,13 +59,20 @@ impl Standstill {
         self.standing.set(true);
         if self.call.get() == Call::Tell {
             self.call.set(Call::Stand);
-            self.carried.replace(carried().map(Box::new));
+            let carried = carried();
+            self.told.set(carried.is_some());
+            self.carried.replace(carried.map(Box::new));
         }
     }
 
     /// Notes that something is under way.
     pub(super) fn moves(&self) {
         self.standing.set(false);
+    }
+
+    /// Whether another process may have its connection.
+    pub(super) fn has_told(&self) -> bool {
+        self.told.get()
     }
 
     /// What it has told.

@@ -160,6 +160,7 @@ impl Proved {
             secret: self.secret,
             replication: asked.replication,
             reads_only: reads_only(&admission, cx),
+            linked: None,
             _places: places,
             pool,
         }
@@ -288,7 +289,7 @@ fn unsupported_options() -> SessionError {
     ))
 }
 
-fn too_many_of(role: &Role) -> SessionError {
+pub(super) fn too_many_of(role: &Role) -> SessionError {
     let limit = role.limits.connections.unwrap_or_default();
     let text = format!("too many connections for role \"{}\"", role.name);
     SessionError::Refused(
@@ -299,12 +300,12 @@ fn too_many_of(role: &Role) -> SessionError {
     )
 }
 
-fn too_many(no_place: &NoPlace) -> ErrorResponse {
+pub(super) fn too_many(no_place: &NoPlace) -> ErrorResponse {
     ErrorResponse::fatal(SqlState::TOO_MANY_CONNECTIONS, no_place.to_string())
 }
 
 /// What changes the meaning of a statement's text for this client.
-fn meaning(values: &Values, extra: &Parameters, pool: &Pool) -> Arc<str> {
+pub(super) fn meaning(values: &Values, extra: &Parameters, pool: &Pool) -> Arc<str> {
     let search_path = pool
         .tracked()
         .position("search_path")
