@@ -17,6 +17,8 @@ pub(super) enum Wish {
     Sockets,
     /// What is to be known of the sockets that were sent before: `SHOW HANDOVER`.
     States,
+    /// TEMPORARY
+    Suspend,
 }
 
 impl Wish {
@@ -27,6 +29,9 @@ impl Wish {
         }
         let text = std::str::from_utf8(body.strip_suffix(b"\0")?).ok()?;
         let text = text.trim().trim_end_matches(';').trim_end();
+        if text.eq_ignore_ascii_case("suspend") {
+            return Some(Self::Suspend);
+        }
         let mut words = text.split_ascii_whitespace();
         let (show, what) = (words.next()?, words.next()?);
         if !show.eq_ignore_ascii_case("show") || words.next().is_some() {
@@ -57,6 +62,13 @@ pub(super) async fn answer(wish: Wish, line: &mut Line, console: &Console) -> Re
                 }
             }
         }
+        Wish::Suspend => {
+            line.suspension = Some(Suspension(console.control.clone()));
+            console.control.suspend().await;
+            backend::put_command_complete(line.outbox(), "SUSPEND");
+            backend::put_ready_for_query(line.outbox(), TransactionStatus::Idle);
+            return Ok(());
+        }
         Wish::States => {
             backend::put_row_description(line.outbox(), &[column(("state", TEXT, -1))]);
             for state in std::mem::take(&mut line.states) {
@@ -68,6 +80,24 @@ pub(super) async fn answer(wish: Wish, line: &mut Line, console: &Console) -> Re
     backend::put_command_complete(line.outbox(), "SHOW");
     backend::put_ready_for_query(line.outbox(), TransactionStatus::Idle);
     Ok(())
+}
+
+/// A SUSPEND, undone when dropped.
+pub(in crate::console) struct Suspension(std::sync::Arc<dyn crate::console::control::Control>);
+
+impl Drop for Suspension {
+    fn drop(&mut self) {
+        // Who shuts down after a SUSPEND has handed everything over.
+        if !self.0.is_shutting_down() {
+            self.0.unsuspend();
+        }
+    }
+}
+
+impl std::fmt::Debug for Suspension {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Suspension").finish_non_exhaustive()
+    }
 }
 
 fn put_row(out: &mut Vec<u8>, row: &Descriptor) {

@@ -59,6 +59,7 @@ pub async fn serve(
         outbox,
         client,
         states: Vec::new(),
+        suspension: None,
     };
     let mut protocol = Protocol::new(seat.role);
     let parting = loop {
@@ -103,6 +104,8 @@ pub(super) struct Line {
     client: Rc<Client>,
     /// What SHOW HANDOVER tells of the sockets that SHOW FDS has sent.
     pub(super) states: Vec<String>,
+    /// A SUSPEND of this client's.
+    pub(super) suspension: Option<super::handover::Suspension>,
 }
 
 /// Why a session ends.

@@ -50,7 +50,9 @@ impl Pooler {
             fs::write(dir.path().join(name), text).unwrap();
         }
         write_settings(dir.path(), port, settings);
-        let log = File::create(dir.path().join("log")).unwrap();
+        let log = dir.path().join("log");
+        File::create(&log).unwrap();
+        let log = File::options().append(true).open(log).unwrap();
         let child = command
             .arg(dir.path().join("pgwarden.toml"))
             .stdin(Stdio::null())
@@ -65,6 +67,28 @@ impl Pooler {
         })
         .await;
         this
+    }
+
+    /// Has another process take this one's place (`-R`), and waits until it has.
+    pub(crate) async fn reboot(&mut self) {
+        let log = File::options()
+            .append(true)
+            .open(self.dir.path().join("log"))
+            .unwrap();
+        let new = Command::new(env!("CARGO_BIN_EXE_pgwarden"))
+            .arg("-R")
+            .arg(self.dir.path().join("pgwarden.toml"))
+            .stdin(Stdio::null())
+            .stdout(log.try_clone().unwrap())
+            .stderr(log)
+            .spawn()
+            .unwrap();
+        let mut old = std::mem::replace(&mut self.child, new);
+        eventually("the old process ends", async || {
+            assert_eq!(self.child.try_wait().unwrap(), None, "{}", self.log());
+            old.try_wait().unwrap().is_some()
+        })
+        .await;
     }
 
     /// Writes other settings, which count after a reload.
