@@ -155,6 +155,12 @@ async fn who_does_not_take_what_it_asked_for_is_dropped_by_suspend() {
     let mut lazy = Raw::app(pooler.port).await;
     lazy.send_query(b"select repeat('x', 1000) from generate_series(1, 100000)")
         .await;
+    let admin = postgres.admin().await;
+    eventually("nobody takes what the server sends", async || {
+        let sql = "select 1 from pg_stat_activity where wait_event = 'ClientWrite'";
+        !admin.query(sql, &[]).await.unwrap().is_empty()
+    })
+    .await;
     let mut other = Raw::app(pooler.port).await;
     other.query("select 1").await.fine();
     let owner = console(&pooler).await;
@@ -200,7 +206,7 @@ async fn a_process_takes_the_place_of_another_and_no_client_notices() {
     });
     let admin = postgres.admin().await;
     eventually("the queries run", async || {
-        let sql = "select 1 from pg_stat_activity where query like 'select %pg_sleep%' and state = 'active'";
+        let sql = "select 1 from pg_stat_activity where pid <> pg_backend_pid() and query like 'select %pg_sleep%' and state = 'active'";
         admin.query(sql, &[]).await.unwrap().len() == 2
     })
     .await;
