@@ -14,6 +14,7 @@ source "$here/lib/install.sh"
 cd "$here/.."
 install_build
 install_postgres
+install_extauth
 
 say "== building"
 cargo build --quiet --locked --profile quick --all-targets

@@ -7,6 +7,7 @@
 pub mod certificate;
 pub mod identity;
 pub mod jwt;
+pub mod ldap;
 pub mod md5;
 pub mod method;
 pub mod names;

@@ -30,6 +30,17 @@ pub use serve::{Seat, is_of_our_user, serve};
 /// The databases the console answers on: ours, by which it calls itself, and PgBouncer's.
 pub const NAMES: [&str; 2] = ["pgwarden", "pgbouncer"];
 
+/// What we are, in words that tools of PgBouncer's take for PgBouncer: the first line of `-V`,
+/// and what SHOW VERSION says.
+pub const VERSION: &str = concat!(
+    "PgBouncer 1.25.2 (pgwarden ",
+    env!("CARGO_PKG_VERSION"),
+    ")"
+);
+
+/// What we are made of.
+pub const LIBRARIES: &str = "runtime: tokio, tls: rustls, parser: libpg_query, systemd: yes";
+
 /// How often [`Console::sample`] is to be called.
 pub const STATS_PERIOD: Duration = Duration::from_secs(60);
 
@@ -67,6 +78,30 @@ impl Console {
             Instant::now(),
             show::stats::totals(&pools, &self.own_totals()),
         );
+    }
+
+    /// The averages between the last two calls of [`Self::sample`], as PgBouncer logs them.
+    pub fn stats_line(&self) -> String {
+        let [
+            _,
+            xacts,
+            queries,
+            received,
+            sent,
+            xact_time,
+            query_time,
+            wait_time,
+            client_parses,
+            server_parses,
+            binds,
+            logins,
+        ] = self.sampler.averages(None);
+        format!(
+            "stats: {xacts} xacts/s, {queries} queries/s, {client_parses} client parses/s, \
+             {server_parses} server parses/s, {binds} binds/s, {logins} client logins/s, \
+             in {received} B/s, out {sent} B/s, xact {xact_time} us, query {query_time} us, \
+             wait {wait_time} us"
+        )
     }
 
     fn count_login(&self) {

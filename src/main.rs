@@ -2,28 +2,59 @@
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use clap::{Args, Parser, Subcommand};
+use clap::error::ErrorKind;
+use clap::{ArgAction, Args, CommandFactory, Parser, Subcommand};
+use pgwarden::app::options::{Background, Options};
 use pgwarden::config::check::question::{Question, answer};
+use pgwarden::console::{LIBRARIES, VERSION};
 use pgwarden::telemetry::audit::learn::learn;
 use pgwarden::telemetry::audit::verify::verify;
+use pgwarden::telemetry::logs::Spoken;
 use pgwarden::{app, config};
 
 /// A PostgreSQL connection pooler with access control.
 #[derive(Debug, Parser)]
-#[command(name = "pgwarden", version, args_conflicts_with_subcommands = true)]
+#[command(
+    name = "pgwarden",
+    args_conflicts_with_subcommands = true,
+    disable_version_flag = true
+)]
 struct Arguments {
     #[command(subcommand)]
     command: Option<Command>,
-    /// The configuration file: runs the pooler in the foreground.
-    #[arg(required = true)]
-    config: Option<PathBuf>,
-    /// Takes the place of the process that serves the Unix socket, if there is one: clients do
-    /// not notice.
+    #[command(flatten)]
+    running: Running,
+}
+
+/// As PgBouncer has them, so that what starts PgBouncer can start this.
+#[derive(Debug, Args)]
+struct Running {
+    /// Runs in the background, which takes a pidfile, and a log file or syslog.
+    #[arg(short, long)]
+    daemon: bool,
+    /// Writes no log to standard error.
+    #[arg(short, long)]
+    quiet: bool,
+    /// Takes over from the process on the same Unix socket, if there is one.
     #[arg(short = 'R', long)]
     reboot: bool,
+    /// Becomes this user of the operating system.
+    #[arg(short, long, value_name = "USERNAME")]
+    user: Option<String>,
+    /// Logs more; more than once for still more.
+    #[arg(short, long, action = ArgAction::Count)]
+    verbose: u8,
+    /// Prints the version.
+    #[arg(short = 'V', long)]
+    version: bool,
+    /// What --daemon starts.
+    #[arg(long, hide = true)]
+    detached: bool,
+    /// The configuration file: runs the pooler.
+    config: Option<PathBuf>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -40,6 +71,14 @@ enum Command {
     /// what every rule has to say, and the verdict. The exit status is 0 if the text is allowed,
     /// 1 if it is refused and 2 if the question or the file is of no use.
     Check(Box<Check>),
+    /// Prints a pgbouncer.ini as TOML.
+    ///
+    /// The file is written even if pgwarden could not start with it here, as when it names files
+    /// that are elsewhere; then the exit status is 1, and the reasons are on standard error.
+    Convert {
+        /// PgBouncer's configuration file.
+        config: PathBuf,
+    },
     /// Reads audit logs and prints the least rules that let through what was seen.
     Learn {
         /// The audit logs.
@@ -100,24 +139,68 @@ enum AuditCommand {
 }
 
 fn main() -> ExitCode {
-    let arguments = Arguments::parse();
-    match (arguments.command, arguments.config) {
-        (
-            Some(Command::Audit {
-                command: AuditCommand::Verify { files },
-            }),
-            _,
-        ) => report(verify(&files)),
-        (Some(Command::Check(check)), _) => report(check.run()),
-        (Some(Command::Learn { files, role }), _) => report(learn(&files, role.as_deref())),
-        (None, Some(config)) => match app::run(&config, arguments.reboot) {
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => return explain(&error),
+    };
+    match arguments.command {
+        Some(Command::Audit {
+            command: AuditCommand::Verify { files },
+        }) => report(verify(&files)),
+        Some(Command::Check(check)) => report(check.run()),
+        Some(Command::Convert { config }) => convert(&config),
+        Some(Command::Learn { files, role }) => report(learn(&files, role.as_deref())),
+        None => arguments.running.run(),
+    }
+}
+
+/// Prints what is wrong with the arguments, or help. PgBouncer's exit code for a mistake is 1;
+/// that of our own subcommands is 2.
+fn explain(error: &clap::Error) -> ExitCode {
+    // If it cannot be printed there is nobody to read it.
+    let _ = error.print();
+    let first = std::env::args().nth(1).unwrap_or_default();
+    if !error.use_stderr() {
+        ExitCode::SUCCESS
+    } else if Arguments::command().find_subcommand(&first).is_some() {
+        ExitCode::from(2)
+    } else {
+        ExitCode::FAILURE
+    }
+}
+
+impl Running {
+    fn run(self) -> ExitCode {
+        if self.version {
+            println!("{VERSION}\n{}", LIBRARIES.replace(", ", "\n"));
+            return ExitCode::SUCCESS;
+        }
+        let Some(config) = self.config else {
+            let missing = ErrorKind::MissingRequiredArgument;
+            let error = Arguments::command().error(missing, "no configuration file specified");
+            return explain(&error);
+        };
+        let options = Options {
+            background: match (self.detached, self.daemon) {
+                (true, _) => Background::Detached,
+                (false, true) => Background::Start,
+                (false, false) => Background::No,
+            },
+            log: Spoken {
+                quiet: self.quiet || self.daemon,
+                verbose: self.verbose,
+            },
+            user: self.user,
+            reboot: self.reboot,
+        };
+        match app::run(&config, &options) {
             Ok(()) => ExitCode::SUCCESS,
+            Err(app::StartError::Logged(_)) => ExitCode::FAILURE,
             Err(error) => {
                 eprintln!("{error}");
                 ExitCode::FAILURE
             }
-        },
-        (None, None) => ExitCode::FAILURE, // clap has refused this
+        }
     }
 }
 
@@ -144,6 +227,22 @@ impl Check {
             config::check(&self.config)
         } else {
             answer(&self.config, &question)
+        }
+    }
+}
+
+fn convert(config: &Path) -> ExitCode {
+    match config::convert(config) {
+        Ok(converted) => {
+            print!("{}", converted.toml);
+            for problem in &converted.problems {
+                eprintln!("{problem}");
+            }
+            ExitCode::from(u8::from(!converted.problems.is_empty()))
+        }
+        Err(problems) => {
+            eprintln!("{problems}");
+            ExitCode::FAILURE
         }
     }
 }

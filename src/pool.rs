@@ -5,6 +5,7 @@ pub mod carried;
 pub mod credentials;
 pub mod error;
 pub mod lease;
+pub mod lines;
 pub mod manager;
 mod needs;
 #[expect(

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs what the tests and the demo need on a machine that has cargo and apt.
 #
-#   install.sh [build] [postgres] [python] [node] [pgbouncer] [postgres-13|14|16|17|18]…
+#   install.sh [build] [postgres] [extauth] [python] [node] [pgbouncer] [postgres-13|14|16|17|18]…
 #
 # Without arguments: build postgres python node. Says nothing and is quick when all is
 # there. Or source it and call `install_…`. Starts no service and creates no system cluster.
@@ -80,6 +80,8 @@ install_build() {
     has curl || missing+=(curl)
     has openssl || missing+=(openssl)
     [[ -d /etc/ssl/certs ]] || missing+=(ca-certificates)
+    # PAM is asked through the system's library.
+    compgen -G '/usr/lib/*/libpam.so' >/dev/null || [[ -e /usr/lib/libpam.so ]] || missing+=(libpam0g-dev)
     ((${#missing[@]} == 0)) || apt_install "${missing[@]}"
     has cargo || die "cargo is missing: install Rust (rust-version in Cargo.toml) first"
 }
@@ -103,8 +105,25 @@ install_node() {
     fi
 }
 
+install_packaging() {
+    local missing=()
+    has dpkg-shlibdeps || missing+=(dpkg-dev)
+    has strip || missing+=(binutils)
+    has systemd-analyze || missing+=(systemd)
+    has groff || missing+=(groff)
+    has python3 || missing+=(python3)
+    has adduser || missing+=(adduser)
+    ((${#missing[@]} == 0)) || without_services apt_install "${missing[@]}"
+}
+
 install_pgbouncer() {
     has pgbouncer || [[ -x /usr/sbin/pgbouncer ]] || without_services apt_install pgbouncer
+}
+
+# An LDAP server, and a libpam that looks for its services elsewhere.
+install_extauth() {
+    [[ -x /usr/sbin/slapd ]] || without_services apt_install slapd
+    compgen -G '/usr/lib/*/libpam_wrapper.so' >/dev/null || apt_install libpam-wrapper
 }
 
 # Prints the bin folder of npm's PostgreSQL of a major version, installing it if needed.
@@ -173,7 +192,7 @@ if [[ ${BASH_SOURCE[0]} == "$0" ]]; then
     (($#)) || set -- build postgres python node
     for what in "$@"; do
         case $what in
-            build | postgres | python | node | pgbouncer) "install_$what" ;;
+            build | postgres | extauth | python | node | pgbouncer) "install_$what" ;;
             postgres-*) install_npm_postgres "${what#postgres-}" >/dev/null ;;
             *) die "unknown: $what (see the head of this file)" ;;
         esac

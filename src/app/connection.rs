@@ -9,8 +9,10 @@ use tracing::{debug, info, warn};
 use crate::app::place::Place;
 use crate::console::{self, Role, Seat, is_console, is_of_our_user};
 use crate::pool::manager::next_id;
+use crate::pool::server::line::CRASHED;
 use crate::session::carried::Arrived;
 use crate::session::error::SessionError;
+use crate::session::lines;
 use crate::session::login::Proved;
 use crate::session::roster::Client;
 use crate::session::serve::{Farewell, Session};
@@ -31,17 +33,18 @@ pub(super) async fn serve(mut socket: Socket, place: &Place) {
         |address: Option<std::net::SocketAddr>| address.map(|a| a.to_string()).unwrap_or_default();
     let addresses = (text(socket.peer_addr()), text(socket.local_addr()));
     let client = Client::new(next_id(), addresses);
+    client.peer.replace(socket.peer_name());
     let _entry = place.session.roster.enter(&client);
     let logins = &place.session.logins;
     LoginStats::count(&logins.connections);
     // Boxed: a client needs all this once, and then stays for hours.
     match Box::pin(log_in(socket, place, &client)).await {
-        Ok(Entered::Nothing) => {}
+        Ok(Entered::Nothing) => lines::closing(&client, "successful cancel request", None),
         Ok(Entered::Session(session)) => {
             LoginStats::count(&logins.succeeded);
             debug!(
                 client = client.id, user = %client.user.borrow(),
-                database = %client.database.borrow(), address = client.addresses.0,
+                database = %client.database.borrow(), address = %client.peer.borrow(),
                 "client logged in"
             );
             run(session, place, &client).await;
@@ -50,14 +53,7 @@ pub(super) async fn serve(mut socket: Socket, place: &Place) {
             LoginStats::count(&logins.succeeded);
             console(proved, role, place, &client).await;
         }
-        Err(error) => {
-            LoginStats::count(&logins.failed);
-            info!(
-                client = client.id, user = %client.user.borrow(),
-                database = %client.database.borrow(), address = client.addresses.0,
-                %error, "login failed"
-            );
-        }
+        Err(_) => LoginStats::count(&logins.failed), // the log has it
     }
 }
 
@@ -84,10 +80,29 @@ async fn log_in(
             .await
             .unwrap_or(Err(SessionError::LoginTimeout)),
     };
-    if let (Err(error), Some(stream)) = (&entered, refused) {
-        tell(stream, error, place).await;
+    if let Err(error) = &entered {
+        info!(
+            client = client.id, user = %client.user.borrow(),
+            database = %client.database.borrow(), address = %client.peer.borrow(),
+            %error, "login failed"
+        );
+        close(client, error);
+        if let Some(stream) = refused {
+            tell(stream, error, place).await;
+        }
     }
     entered
+}
+
+/// Logs that an error ends a connection.
+fn close(client: &Client, error: &SessionError) {
+    let told = error.to_client().map(|told| told.message);
+    let reason = match (&told, error) {
+        (_, SessionError::ServerEnded | SessionError::ServerLost(_)) => CRASHED,
+        (Some(told), _) => told,
+        (None, _) => VANISHED,
+    };
+    lines::closing(client, reason, told.as_deref());
 }
 
 async fn steps(
@@ -151,6 +166,7 @@ pub(super) async fn go_on(mut arrived: Box<Arrived>, place: &Place) {
             return;
         }
     };
+    client.peer.replace(socket.peer_name());
     let _entry = place.session.roster.enter(&client);
     let mut refused = None;
     match arrived.go_on(&place.session, &client, socket, &mut refused) {
@@ -170,31 +186,36 @@ pub(super) async fn go_on(mut arrived: Box<Arrived>, place: &Place) {
 async fn run(mut session: Box<Session>, place: &Place, client: &Client) {
     let ended = session.serve(&place.session).await;
     let last = match &ended {
-        Ok(Farewell::ClientLeft) => None,
+        Ok(Farewell::ClientLeft | Farewell::ClientVanished) => None,
         Ok(Farewell::Drained) => Some(ErrorResponse::fatal(
             SqlState::ADMIN_SHUTDOWN,
             "server shutting down",
         )),
         Err(error) => error.to_client(),
     };
-    let (id, user) = (client.id, client.user.borrow().clone());
-    let database = client.database.borrow().clone();
     match &ended {
-        Ok(Farewell::ClientLeft) => debug!(client = id, %user, %database, "client left"),
-        Ok(Farewell::Drained) => debug!(client = id, %user, %database, "client sent away"),
-        Err(SessionError::ClientLost(error)) => {
-            debug!(client = id, %user, %database, %error, "client lost");
+        Ok(Farewell::ClientLeft) => lines::closing(client, "client close request", None),
+        Ok(Farewell::ClientVanished) => lines::closing(client, VANISHED, None),
+        Ok(Farewell::Drained) => {
+            let told = last.as_ref().map(|told| told.message.as_str());
+            lines::closing(client, told.unwrap_or_default(), told);
         }
-        Err(error) if error.is_alarming() => {
-            warn!(client = id, %user, %database, %error, "session ended");
+        Err(error) => {
+            if error.is_alarming() {
+                warn!(
+                    client = client.id, user = %client.user.borrow(),
+                    database = %client.database.borrow(), address = %client.peer.borrow(),
+                    %error, "session ended"
+                );
+            }
+            close(client, error);
         }
-        Err(error) => info!(client = id, %user, %database, %error, "session ended"),
     }
     if let Some(error) = &last {
         place.session.logins.error(error.code);
     }
     let reason = match &ended {
-        Ok(Farewell::ClientLeft) => "the client left".to_owned(),
+        Ok(Farewell::ClientLeft | Farewell::ClientVanished) => "the client left".to_owned(),
         Ok(Farewell::Drained) => "the pooler is shutting down".to_owned(),
         Err(error) => error.to_string(),
     };
@@ -223,24 +244,42 @@ async fn console(proved: Box<Proved>, role: Option<Role>, place: &Place, client:
     let settings = place.console_settings.borrow().clone();
     let user = client.user.borrow().clone();
     let Some(role) = role.or_else(|| Role::of(&settings, &user)) else {
-        info!(client = client.id, %user, "not allowed on the console");
+        let error = SessionError::Refused(Role::refusal());
+        info!(
+            client = client.id, %user, database = %client.database.borrow(),
+            address = %client.peer.borrow(), "not allowed on the console"
+        );
+        close(client, &error);
         if let Ok(Some(stream)) = tokio::time::timeout(LAST_WORDS, proved.into_stream()).await {
-            tell(stream, &SessionError::Refused(Role::refusal()), place).await;
+            tell(stream, &error, place).await;
         }
         return;
     };
-    info!(client = client.id, %user, address = client.addresses.0, "console opened");
+    info!(
+        client = client.id, %user, database = %client.database.borrow(),
+        address = %client.peer.borrow(), "console opened"
+    );
     let seat = Seat {
         role,
         client,
         worker: &place.session,
     };
-    if let Err(error) = console::serve(proved.into_parts(), seat, &place.console).await {
-        debug!(client = client.id, %user, %error, "console client lost");
-    }
+    let reason = match console::serve(proved.into_parts(), seat, &place.console).await {
+        Ok(()) => "client close request",
+        Err(error) => {
+            debug!(
+                client = client.id, %user, database = %client.database.borrow(),
+                address = %client.peer.borrow(), %error, "console client lost"
+            );
+            VANISHED
+        }
+    };
+    lines::closing(client, reason, None);
 }
 
 /// Who the process's own user is on the console.
 const OWNER: &str = "pgbouncer";
+/// What PgBouncer says of a client that hung up without a word.
+const VANISHED: &str = "client unexpected eof";
 /// How long a client has to read why it must go.
 const LAST_WORDS: Duration = Duration::from_secs(5);

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::runtime::Handle;
@@ -15,6 +15,7 @@ use crate::app::handover::Listening;
 use crate::app::peers::{Owner, Peers};
 use crate::app::readers;
 use crate::app::standstill::Standstill;
+use crate::app::systemd;
 use crate::app::workers::{Order, Workers};
 use crate::config::settings::Settings;
 use crate::console::control::{
@@ -27,8 +28,9 @@ use crate::session::denials::Denials;
 use crate::session::stats::LoginStats;
 use crate::session::usage::Usages;
 use crate::telemetry::audit::AuditLog;
-use crate::telemetry::logs::LogLevel;
+use crate::telemetry::logs::Log;
 use crate::wire::cancel_key::CancelKey;
+use crate::wire::tcp::TcpSettings;
 
 /// What every part of the process may need of the others.
 #[derive(Debug)]
@@ -48,7 +50,8 @@ pub(super) struct Process {
     /// The main thread's: a reload may be asked for on another.
     runtime: Handle,
     inspection: Mutex<Option<JoinHandle<()>>>,
-    file: PathBuf,
+    /// What the next reload reads.
+    file: Mutex<PathBuf>,
     settings: Mutex<Settings>,
     pub(super) logs: Logs,
 }
@@ -56,7 +59,7 @@ pub(super) struct Process {
 /// Where the process writes what happens.
 #[derive(Debug)]
 pub(super) struct Logs {
-    pub(super) log: LogLevel,
+    pub(super) log: Log,
     pub(super) audit: Arc<AuditLog>,
 }
 
@@ -82,7 +85,7 @@ impl Process {
             reloads: AtomicU64::new(0),
             runtime: Handle::current(),
             inspection: Mutex::default(),
-            file,
+            file: Mutex::new(file),
             settings: Mutex::new(settings),
             logs,
         }
@@ -111,7 +114,7 @@ impl Process {
     }
 
     /// The sockets that connections are accepted from.
-    pub(super) fn listening(&self) -> std::sync::MutexGuard<'_, Vec<Listening>> {
+    pub(super) fn listening(&self) -> MutexGuard<'_, Vec<Listening>> {
         self.listening
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
@@ -121,6 +124,18 @@ impl Process {
     pub(super) fn suspend_timeout(&self) -> Duration {
         let settings = self.settings.lock().unwrap_or_else(PoisonError::into_inner);
         settings.process.suspend_timeout
+    }
+
+    /// What the kernel is told of clients' connections.
+    pub(super) fn tcp(&self) -> TcpSettings {
+        let settings = self.settings.lock().unwrap_or_else(PoisonError::into_inner);
+        settings.listen.tcp
+    }
+
+    /// How often counts are logged.
+    pub(super) fn stats_period(&self) -> Duration {
+        let settings = self.settings.lock().unwrap_or_else(PoisonError::into_inner);
+        settings.telemetry.stats_period
     }
 
     /// Whether new clients are turned away.
@@ -156,32 +171,28 @@ impl Process {
 
     /// Loads the file anew, whole or not at all.
     pub(super) fn reload_now(&self) -> Result<(), Vec<String>> {
-        match Settings::load(&self.file) {
-            Ok(mut settings) => {
-                Arc::make_mut(&mut settings.session.policy).generation =
-                    self.reloads.fetch_add(1, Ordering::Relaxed) + 1;
+        if self.is_closing() {
+            return self.load_anew();
+        }
+        systemd::reloading();
+        let loaded = self.load_anew();
+        systemd::ready();
+        loaded
+    }
+
+    fn load_anew(&self) -> Result<(), Vec<String>> {
+        let file = self.file().clone();
+        match Settings::load(&file) {
+            Ok(settings) => {
                 for warning in &settings.warnings {
                     warn!("{warning}");
-                }
-                if let Err(error) = self.logs.log.reload(&settings.telemetry) {
-                    error!(%error, "log level not changed");
                 }
                 if let Err(error) = self.logs.audit.reopen(&settings.telemetry.audit) {
                     error!(%error, "audit log not reopened, the old file is kept");
                 }
                 self.audit_reload("");
-                self.pools.reload(settings.pools.clone());
-                let mut current = self.settings.lock().unwrap_or_else(PoisonError::into_inner);
-                settings.session.start(Some(&current.session));
-                let session = Arc::new(settings.session.clone());
-                let console = Arc::new(settings.console.clone());
-                self.workers
-                    .ask_all(|| Order::Reload(session.clone(), console.clone()));
-                self.meet_peers(&settings);
-                *current = settings;
-                drop(current);
-                self.inspect_readers();
-                info!(file = %self.file.display(), "configuration reloaded");
+                self.apply(settings);
+                info!(file = %file.display(), "configuration reloaded");
                 Ok(())
             }
             Err(problems) => {
@@ -193,6 +204,31 @@ impl Process {
                 Err(problems)
             }
         }
+    }
+
+    /// Puts new settings in force.
+    fn apply(&self, mut settings: Settings) {
+        Arc::make_mut(&mut settings.session.policy).generation =
+            self.reloads.fetch_add(1, Ordering::Relaxed) + 1;
+        if let Err(error) = self.logs.log.reload(&settings.telemetry) {
+            error!(%error, "the log is not wholly what the settings say");
+        }
+        self.pools.reload(settings.pools.clone());
+        let mut current = self.settings.lock().unwrap_or_else(PoisonError::into_inner);
+        settings.session.start(Some(&current.session));
+        let session = Arc::new(settings.session.clone());
+        let console = Arc::new(settings.console.clone());
+        self.workers
+            .ask_all(|| Order::Reload(session.clone(), console.clone()));
+        self.meet_peers(&settings);
+        *current = settings;
+        drop(current);
+        self.inspect_readers();
+    }
+
+    /// What the next reload reads.
+    fn file(&self) -> MutexGuard<'_, PathBuf> {
+        self.file.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// A failure is in the log by then, and no reason to keep the old rules.
@@ -229,16 +265,40 @@ impl Control for Process {
 
     fn settings(&self) -> Vec<SettingRow> {
         let settings = self.settings.lock().unwrap_or_else(PoisonError::into_inner);
-        settings
-            .entries
-            .iter()
-            .map(|entry| SettingRow {
-                key: entry.key.clone(),
-                value: entry.value.clone().unwrap_or_default(),
-                default: entry.default.clone().unwrap_or_default(),
-                changeable: entry.is_reloadable,
+        let rows = settings.rows();
+        drop(settings);
+        let mut rows: Vec<_> = rows
+            .into_iter()
+            .map(|row| SettingRow {
+                key: row.key,
+                value: row.value,
+                default: row.default,
+                changeable: row.is_reloadable,
             })
-            .collect()
+            .collect();
+        if let Some(row) = rows.iter_mut().find(|row| row.key == CONFFILE) {
+            row.value = self.file().display().to_string();
+        }
+        rows
+    }
+
+    fn set(&self, key: &str, value: &str) -> Result<(), Vec<String>> {
+        if key == CONFFILE {
+            *self.file() = PathBuf::from(value);
+            return Ok(());
+        }
+        let current = self.settings.lock().unwrap_or_else(PoisonError::into_inner);
+        let changed = current.set(key, value);
+        drop(current);
+        match changed {
+            Ok(None) => Ok(()),
+            Ok(Some(settings)) => {
+                self.apply(settings);
+                info!(key, "setting changed until the next reload");
+                Ok(())
+            }
+            Err(problems) => Err(problems.iter().map(ToString::to_string).collect()),
+        }
     }
 
     fn reload(&self) -> Answer<'_, Result<(), Vec<String>>> {
@@ -298,3 +358,6 @@ impl Control for Process {
         self.begin_shutdown(mode);
     }
 }
+
+/// PgBouncer's name of the path of the file.
+const CONFFILE: &str = "conffile";

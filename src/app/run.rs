@@ -10,23 +10,31 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::net::TcpListener;
 use tokio::runtime;
 use tokio::time::MissedTickBehavior;
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 
-use crate::app::listener::Listeners;
+use crate::app::account;
+use crate::app::daemon;
+use crate::app::listener::{Listeners, UnixAddress};
+use crate::app::options::{Background, Options};
+use crate::app::pidfile::PidFile;
 use crate::app::place::Place;
 use crate::app::process::{Logs, Process};
 use crate::app::signals;
+use crate::app::systemd;
 use crate::app::takeover::Takeover;
 use crate::app::worker;
 use crate::app::workers::{Order, Workers};
 use crate::config::problem::Problems;
 use crate::config::settings::Settings;
 use crate::console::control::ShutdownMode;
-use crate::console::{Console, STATS_PERIOD};
+use crate::console::{Console, LIBRARIES, VERSION};
 use crate::pool::Pools;
+use crate::pool::lines;
+use crate::pool::settings::DatabaseSettings;
 use crate::session::bench::Bench;
 use crate::session::context::Context;
 use crate::telemetry::audit::AuditLog;
+use crate::telemetry::logs::Log;
 use crate::telemetry::{http, logs, metrics};
 
 /// Why the process could not start.
@@ -35,6 +43,13 @@ pub enum StartError {
     /// The configuration is refused.
     #[error("{0}")]
     Settings(#[source] Problems),
+    /// The operating system refuses something, and the log, which is read where this would be,
+    /// says so.
+    #[error("{0}")]
+    Logged(#[source] io::Error),
+    /// The process would be root for good.
+    #[error("pgwarden should not run as root: set user, or give -u")]
+    Root,
     /// The operating system refuses something.
     #[error("{0}")]
     System(#[from] io::Error),
@@ -45,17 +60,44 @@ pub enum StartError {
 ///
 /// # Errors
 /// It could not start.
-pub fn run(file: &Path, reboot: bool) -> Result<(), StartError> {
+pub fn run(file: &Path, options: &Options) -> Result<(), StartError> {
+    if options.background == Background::Detached {
+        daemon::detach()?;
+    }
     let settings = Settings::load(file).map_err(StartError::Settings)?;
-    let runtime = runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?;
-    runtime.block_on(live(file, settings, reboot))?;
-    Ok(())
+    if options.background == Background::Start {
+        return Ok(daemon::start(&settings)?);
+    }
+    if let Some(user) = options.user.as_ref().or(settings.process.user.as_ref()) {
+        account::become_user(user)?;
+    }
+    if account::is_root() && is_ini(file) {
+        return Err(StartError::Root);
+    }
+    let log = logs::start(&settings.telemetry, options.log).map_err(io::Error::other)?;
+    let lived = || {
+        let runtime = runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()?;
+        runtime.block_on(live(file, settings, options, log))
+    };
+    lived().map_err(|error| {
+        error!(target: lines::FATAL, "{error}");
+        if options.log.quiet {
+            StartError::System(error)
+        } else {
+            StartError::Logged(error)
+        }
+    })
+}
+
+/// As PgBouncer, which cannot run as root; settings of our own have no such promise to keep.
+fn is_ini(file: &Path) -> bool {
+    file.extension().is_some_and(|extension| extension == "ini")
 }
 
 /// Every client and every server is an open file, and the usual soft limit is 1,024.
-fn raise_open_files() {
+fn raise_open_files(settings: &Settings) {
     let limit = getrlimit(Resource::Nofile);
     let raised = Rlimit {
         current: limit.maximum,
@@ -64,29 +106,55 @@ fn raise_open_files() {
     if let Err(error) = setrlimit(Resource::Nofile, raised) {
         warn!(%error, limit = ?limit.current, "the limit of open files could not be raised");
     }
+    let text = |limit: Option<u64>| limit.map_or("unlimited".to_owned(), |limit| limit.to_string());
+    let (soft, hard) = (text(limit.current), text(limit.maximum));
+    let clients = settings.session.max_clients;
+    let servers =
+        |database: &Arc<DatabaseSettings>| database.pool.size + database.pool.reserve_size;
+    let expected = clients
+        + settings
+            .pools
+            .databases
+            .values()
+            .map(servers)
+            .sum::<usize>();
+    info!(
+        target: lines::PLAIN, soft, hard, clients, expected,
+        "kernel file descriptor limit: {soft} (hard: {hard}); max_client_conn: {clients}, \
+         max expected fd use: {expected}"
+    );
 }
 
-async fn live(file: &Path, settings: Settings, reboot: bool) -> io::Result<()> {
-    let log = logs::start(&settings.telemetry).map_err(io::Error::other)?;
+async fn live(file: &Path, settings: Settings, options: &Options, log: Log) -> io::Result<()> {
+    if account::is_root() {
+        warn!("running as root: set process.user, or give -u");
+    }
     for warning in &settings.warnings {
         warn!("{warning}");
     }
-    raise_open_files();
+    raise_open_files(&settings);
+    // Before anything is opened that a process with the same settings may have open. One that
+    // is taken over has its file until it ends.
+    let pidfile = if options.reboot {
+        None
+    } else {
+        Listeners::refuse_second(&settings.listen)?;
+        settings
+            .process
+            .pidfile
+            .as_deref()
+            .map(PidFile::claim)
+            .transpose()?
+    };
     let metrics = metrics::install().map_err(io::Error::other)?;
     let audit = Arc::new(AuditLog::open(&settings.telemetry.audit)?);
-    let mut takeover = match &settings.listen.unix_socket_dir {
-        Some(dir) if reboot => {
-            let name = format!(".s.PGSQL.{}", settings.listen.port);
-            Takeover::begin(&dir.join(name)).map_err(not_taken_over)?
-        }
+    let mut takeover = match UnixAddress::of(&settings.listen) {
+        Some(address) if options.reboot => Takeover::begin(&address).map_err(not_taken_over)?,
         Some(_) | None => None,
     };
     let listeners = match &mut takeover {
-        Some(takeover) => {
-            let sockets = std::mem::take(&mut takeover.listeners);
-            Listeners::inherit(sockets, &settings.listen).await?
-        }
-        None => Listeners::bind(&settings.listen).await?,
+        Some(takeover) => Listeners::inherit(std::mem::take(&mut takeover.listeners))?,
+        None => Listeners::open(&settings.listen).await?,
     };
     let scraped = match settings.telemetry.metrics_address {
         None => None,
@@ -135,30 +203,57 @@ async fn live(file: &Path, settings: Settings, reboot: bool) -> io::Result<()> {
         };
         worker::start(place, number, orders)?;
     }
-    if let Some(takeover) = takeover {
-        let session = known.session;
-        takeover
-            .finish(&process, &session)
-            .await
-            .map_err(not_taken_over)?;
-    }
+    let _pidfile = match takeover {
+        None if options.reboot => known
+            .process
+            .pidfile
+            .as_deref()
+            .map(PidFile::claim)
+            .transpose()?,
+        None => pidfile,
+        Some(takeover) => {
+            let finished = takeover.finish(&process, &known.session).await;
+            finished.map_err(not_taken_over)?;
+            match known.process.pidfile.as_deref() {
+                None => None,
+                Some(path) => claim_when_free(path).await,
+            }
+        }
+    };
     signals::obey(&process)?;
     tokio::spawn(tidy(process.clone()));
-    tokio::spawn(sample(console));
+    tokio::spawn(sample(console, process.clone()));
     process.inspect_readers();
     if let Some(listener) = scraped {
         tokio::spawn(http::serve(listener, process.clone(), Arc::new(metrics)));
     }
     listeners.serve(&process);
     info!(
-        version = env!("CARGO_PKG_VERSION"),
-        workers = count,
-        "ready"
+        target: lines::PLAIN, version = env!("CARGO_PKG_VERSION"), workers = count,
+        "process up: {VERSION}, {LIBRARIES}"
     );
-    // Without systemd there is nobody to tell.
-    let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
+    systemd::ready();
+    if options.background == Background::Detached {
+        daemon::is_up()?;
+    }
     finish(&process).await;
     Ok(())
+}
+
+/// The process that was taken over may take a moment to end. That its file stays is no reason to
+/// end as well.
+async fn claim_when_free(path: &Path) -> Option<PidFile> {
+    let begun = tokio::time::Instant::now();
+    loop {
+        match PidFile::claim(path) {
+            Ok(file) => return Some(file),
+            Err(_) if begun.elapsed() < OLD_ENDS => tokio::time::sleep(LOOK_AGAIN).await,
+            Err(error) => {
+                warn!(%error, "no pidfile");
+                return None;
+            }
+        }
+    }
 }
 
 fn not_taken_over(error: io::Error) -> io::Error {
@@ -172,7 +267,11 @@ async fn finish(process: &Process) {
     let Ok(mode) = asked.wait_for(Option::is_some).await.map(|mode| *mode) else {
         return;
     };
-    let _ = sd_notify::notify(&[sd_notify::NotifyState::Stopping]);
+    systemd::stopping(match mode {
+        Some(ShutdownMode::WaitForClients) => "waiting for clients to leave",
+        Some(ShutdownMode::WaitForServers) => "waiting for servers to be given back",
+        Some(ShutdownMode::Immediate) | None => "stopping",
+    });
     let gone = async {
         if mode == Some(ShutdownMode::WaitForServers) {
             process.workers.ask_all(|| Order::Drain);
@@ -186,7 +285,10 @@ async fn finish(process: &Process) {
         }
     };
     tokio::select! {
-        () = gone, if mode != Some(ShutdownMode::Immediate) => {}
+        () = gone, if mode != Some(ShutdownMode::Immediate) => {
+            let whose = if mode == Some(ShutdownMode::WaitForClients) { "client" } else { "server" };
+            info!(target: lines::PLAIN, "{whose} connections dropped, exiting");
+        }
         _ = asked.wait_for(|mode| *mode == Some(ShutdownMode::Immediate)) => {}
     }
     if process.standstill.is_handed_over() {
@@ -206,12 +308,14 @@ async fn bind_metrics(address: SocketAddr) -> io::Result<TcpListener> {
     Ok(listener)
 }
 
-/// Gives SHOW STATS its averages.
-async fn sample(console: Arc<Console>) {
-    let mut tick = tokio::time::interval(STATS_PERIOD);
+/// Gives SHOW STATS its averages, and the log.
+async fn sample(console: Arc<Console>, process: Arc<Process>) {
+    console.sample();
     loop {
-        tick.tick().await;
+        // Anew each time: a reload may have changed it.
+        tokio::time::sleep(process.stats_period()).await;
         console.sample();
+        info!(target: lines::STATS, "{}", console.stats_line());
     }
 }
 
@@ -232,4 +336,7 @@ async fn tidy(process: Arc<Process>) {
     }
 }
 
+/// How long the process that was taken over has to end.
+const OLD_ENDS: Duration = Duration::from_secs(5);
+const LOOK_AGAIN: Duration = Duration::from_millis(20);
 const TIDY_PERIOD: Duration = Duration::from_secs(1);

@@ -9,13 +9,13 @@ use std::io::{self, IoSliceMut, Read, Write};
 use std::mem::MaybeUninit;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
-use std::path::Path;
 use std::time::Duration;
 
 use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags};
 use tracing::{info, warn};
 
 use crate::app::handover::State;
+use crate::app::listener::UnixAddress;
 use crate::app::process::Process;
 use crate::auth::names::{DatabaseName, UserName};
 use crate::auth::scram::Keys;
@@ -44,8 +44,8 @@ impl Takeover {
     ///
     /// # Errors
     /// It does not do as it is told.
-    pub(super) fn begin(path: &Path) -> io::Result<Option<Self>> {
-        let socket = match UnixStream::connect(path) {
+    pub(super) fn begin(address: &UnixAddress) -> io::Result<Option<Self>> {
+        let socket = match address.connect() {
             Ok(socket) => socket,
             Err(error) if is_nobody(&error) => return Ok(None),
             Err(error) => return Err(error),
@@ -57,7 +57,7 @@ impl Takeover {
             sockets: Vec::new(),
         };
         let version = old.log_in()?;
-        info!(path = %path.display(), %version, "taking over");
+        info!(%address, %version, "taking over");
         old.ask("SUSPEND;")?;
         let rows = old.ask("SHOW FDS;")?;
         let sockets = std::mem::take(&mut old.sockets);

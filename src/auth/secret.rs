@@ -54,6 +54,19 @@ impl Secret {
     }
 }
 
+impl Secret {
+    /// Whether it is the same secret: not a password and its hash. Both are ours, so it does not
+    /// matter how long the comparison takes.
+    pub fn is_same(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Plain(one), Self::Plain(other)) => one.expose() == other.expose(),
+            (Self::Md5(one), Self::Md5(other)) => one.expose() == other.expose(),
+            (Self::Scram(one), Self::Scram(other)) => one.to_string() == other.to_string(),
+            (Self::Plain(_) | Self::Md5(_) | Self::Scram(_), _) => false,
+        }
+    }
+}
+
 impl PlainPassword {
     /// Copies `password`; the caller's copy stays the caller's to wipe.
     pub fn new(password: impl AsRef<str>) -> Self {

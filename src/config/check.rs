@@ -13,8 +13,13 @@ pub fn check(path: &Path) -> (u8, String) {
         Ok(settings) => {
             let warnings = settings.warnings.iter();
             let warnings: String = warnings.map(|text| format!("warning: {text}\n")).collect();
+            let notes = settings.notes.iter();
+            let notes: String = notes.map(|text| format!("note: {text}\n")).collect();
             let summary = summary(&settings);
-            (0, format!("{warnings}{}: ok ({summary})\n", path.display()))
+            (
+                0,
+                format!("{warnings}{notes}{}: ok ({summary})\n", path.display()),
+            )
         }
         Err(problems) => {
             let count = counted(problems.len(), "problem");

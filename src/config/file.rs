@@ -1,65 +1,57 @@
-//! Reads the file and lays the environment over it, as one tree of values.
+//! Lays variables and the console's SETs over what the files say.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 
-use ::config::{Config, ConfigError, Environment, File, FileFormat, Map, Source, Value, ValueKind};
+use ::config::{ConfigError, Environment, Map, Source as _, Value, ValueKind};
 
-use super::locate::{KeyPath, Lines, dotted, is_bare};
+use super::locate::KeyPath;
 use super::problem::{Place, Problem, Problems};
+use super::set::Sets;
+use super::source::Source;
 
 /// The process's environment, or a test's.
 pub(super) type Variables = BTreeMap<String, String>;
 
-/// Values as written, and where each of them stands.
+/// Values as they are to be read, and where each of them comes from.
 #[derive(Debug)]
 pub(super) struct Written<'a> {
     pub(super) tree: Map<String, Value>,
-    file: &'a Path,
-    lines: Lines,
-    overrides: BTreeMap<KeyPath, String>,
+    source: &'a Source,
+    overrides: BTreeMap<KeyPath, Override>,
+}
+
+/// What stands over the file.
+#[derive(Debug)]
+struct Override {
+    place: Place,
+    /// Always a string, so that one in a number's place is no mistake.
+    is_text: bool,
 }
 
 impl<'a> Written<'a> {
-    /// Merges `text` and the variables that begin with `PGWARDEN__`.
+    /// Merges the files, the variables that begin with `PGWARDEN__`, and what was SET.
     ///
     /// # Errors
-    /// What keeps the two from being one tree: bad syntax, variables that contradict each other.
-    pub(super) fn read(
-        text: &str,
-        file: &'a Path,
-        variables: &Variables,
-    ) -> Result<Self, Problems> {
-        let lines = Lines::of(text).map_err(|errors| {
-            Problems::new(
-                errors
-                    .into_iter()
-                    .map(|error| Problem {
-                        place: Place::File {
-                            file: file.to_owned(),
-                            line: Some(error.line),
-                            column: Some(error.column),
-                        },
-                        key: String::new(),
-                        value: None,
-                        complaint: error.message,
-                    })
-                    .collect(),
-            )
-        })?;
+    /// What keeps them from being one tree, such as variables that contradict each other.
+    pub(super) fn over(source: &'a Source, sets: &Sets) -> Result<Self, Problems> {
         let mut written = Self {
-            tree: Map::new(),
-            file,
-            lines,
+            tree: source.tree.clone(),
+            source,
             overrides: BTreeMap::new(),
         };
-        let mut problems = written.unreadable();
-        if problems.is_empty() {
-            match written.merge(text, variables) {
-                Ok(found) => problems.extend(found),
-                Err(error) => problems.push(written.about_file(error.to_string())),
+        let mut problems = match Overrides::new(&source.tree, &source.variables) {
+            Ok((overrides, problems)) => {
+                for (path, (variable, value)) in overrides.0 {
+                    insert(&mut written.tree, &path, value);
+                    let place = Place::Environment { variable };
+                    let is_text = true;
+                    written.overrides.insert(path, Override { place, is_text });
+                }
+                problems
             }
-        }
+            Err(error) => vec![source.problem(&[], None, error.to_string())],
+        };
+        problems.extend(written.set(sets));
         if problems.is_empty() {
             Ok(written)
         } else {
@@ -67,23 +59,31 @@ impl<'a> Written<'a> {
         }
     }
 
-    /// Where the value of a key comes from; for a missing key, where one would look for it.
-    pub(super) fn place(&self, path: &[String]) -> Place {
-        match self.overrides.get(path) {
-            Some(variable) => Place::Environment {
-                variable: variable.clone(),
-            },
-            None => Place::File {
-                file: self.file.to_owned(),
-                line: self.lines.near(path),
-                column: None,
-            },
+    fn set(&mut self, sets: &Sets) -> Vec<Problem> {
+        let mut problems = Vec::new();
+        for set in sets.iter() {
+            let place = Place::Set {
+                key: set.key.to_owned(),
+            };
+            match set.value {
+                Ok(Some(value)) => insert(&mut self.tree, &set.path, value),
+                Ok(None) => remove(&mut self.tree, &set.path),
+                Err(complaint) => problems.push(Problem {
+                    place: place.clone(),
+                    key: String::new(),
+                    value: Some(set.text.to_owned()),
+                    complaint,
+                }),
+            }
+            let is_text = set.is_text;
+            self.overrides.insert(set.path, Override { place, is_text });
         }
+        problems
     }
 
-    /// Whether the value of a key comes from a variable, and so is always a string.
+    /// Whether the value of a key is always a string, as that of a variable is.
     pub(super) fn is_from_environment(&self, path: &[String]) -> bool {
-        self.overrides.contains_key(path)
+        self.overrides.get(path).is_some_and(|over| over.is_text)
     }
 
     /// Whether a variable sets something within the table at `path`.
@@ -92,51 +92,21 @@ impl<'a> Written<'a> {
         below.any(|key| key.starts_with(path))
     }
 
-    /// What the `config` crate would refuse without a line, or take for something else.
-    fn unreadable(&self) -> Vec<Problem> {
-        let too_large = self.lines.too_large.iter().map(|path| Problem {
-            place: self.place(path),
-            key: dotted(path),
-            value: None,
-            complaint: "the number is too large".into(),
-        });
-        // `"pool.size" = 1` is one key in TOML and would be two for the crate.
-        let not_bare = self
-            .lines
-            .top()
-            .filter(|key| !is_bare(key))
-            .map(|key| Problem {
-                place: self.place(std::slice::from_ref(key)),
-                key: dotted(std::slice::from_ref(key)),
-                value: None,
-                complaint: "unknown key".into(),
-            });
-        too_large.chain(not_bare).collect()
-    }
-
-    fn merge(&mut self, text: &str, variables: &Variables) -> Result<Vec<Problem>, ConfigError> {
-        let file = File::from_str(text, FileFormat::Toml);
-        let tree = Config::builder().add_source(file.clone()).build()?.cache;
-        let (overrides, problems) = Overrides::new(&tree, variables)?;
-        let merged = Config::builder()
-            .add_source(file)
-            .add_source(overrides.clone())
-            .build()?;
-        self.tree = merged.cache.into_table()?;
-        self.overrides = overrides
-            .0
-            .into_iter()
-            .map(|(path, (variable, _))| (path, variable))
-            .collect();
-        Ok(problems)
-    }
-
-    fn about_file(&self, complaint: String) -> Problem {
-        Problem {
-            place: self.place(&[]),
-            key: String::new(),
-            value: None,
-            complaint,
+    /// A problem with the value of a key, in the words of what it comes from.
+    pub(super) fn problem(
+        &self,
+        path: &[String],
+        value: Option<String>,
+        complaint: String,
+    ) -> Problem {
+        let problem = self.source.problem(path, value.clone(), complaint);
+        match self.overrides.get(path) {
+            Some(over) => Problem {
+                place: over.place.clone(),
+                value,
+                ..problem
+            },
+            None => problem,
         }
     }
 }
@@ -146,7 +116,10 @@ impl<'a> Written<'a> {
 struct Overrides(BTreeMap<KeyPath, (String, Value)>);
 
 impl Overrides {
-    fn new(file: &Value, variables: &Variables) -> Result<(Self, Vec<Problem>), ConfigError> {
+    fn new(
+        file: &Map<String, Value>,
+        variables: &Variables,
+    ) -> Result<(Self, Vec<Problem>), ConfigError> {
         let mut overrides: BTreeMap<KeyPath, (String, Value)> = BTreeMap::new();
         let mut problems = Vec::new();
         for (variable, value) in variables.iter().filter(|(name, _)| is_override(name)) {
@@ -174,32 +147,35 @@ impl Overrides {
     }
 }
 
-impl Source for Overrides {
-    fn clone_into_box(&self) -> Box<dyn Source + Send + Sync> {
-        Box::new(self.clone())
-    }
-
-    fn collect(&self) -> Result<Map<String, Value>, ConfigError> {
-        let mut root = Map::new();
-        for (path, (_, value)) in &self.0 {
-            insert(&mut root, path, value.clone());
-        }
-        Ok(root)
-    }
-}
-
-fn insert(table: &mut Map<String, Value>, path: &[String], value: Value) {
+/// Puts a value in its place; what stands in the way of a table on the way there goes.
+pub(super) fn insert(table: &mut Map<String, Value>, path: &[String], value: Value) {
     match path {
         [] => {}
         [key] => {
             table.insert(key.clone(), value);
         }
         [key, rest @ ..] => {
-            let child = table
-                .entry(key.clone())
-                .or_insert_with(|| Value::from(Map::<String, Value>::new()));
+            let empty = || Value::from(Map::<String, Value>::new());
+            let child = table.entry(key.clone()).or_insert_with(empty);
+            if !matches!(child.kind, ValueKind::Table(_)) {
+                *child = empty();
+            }
             if let ValueKind::Table(child) = &mut child.kind {
                 insert(child, rest, value);
+            }
+        }
+    }
+}
+
+fn remove(table: &mut Map<String, Value>, path: &[String]) {
+    match path {
+        [] => {}
+        [key] => {
+            table.shift_remove(key);
+        }
+        [key, rest @ ..] => {
+            if let Some(ValueKind::Table(child)) = table.get_mut(key).map(|child| &mut child.kind) {
+                remove(child, rest);
             }
         }
     }
@@ -214,18 +190,11 @@ pub(super) fn is_override(variable: &str) -> bool {
 
 /// Variables are read in lower case, names of databases are not: a name that differs
 /// only in case is the one in the file.
-fn as_in_file(key: &str, file: &Value) -> Result<KeyPath, String> {
+fn as_in_file(key: &str, file: &Map<String, Value>) -> Result<KeyPath, String> {
     let mut path = KeyPath::new();
     let mut here = Some(file);
     for segment in key.split('.') {
-        let table = here.and_then(|value| {
-            if let ValueKind::Table(table) = &value.kind {
-                Some(table)
-            } else {
-                None
-            }
-        });
-        let mut alike: Vec<&String> = table
+        let mut alike: Vec<&String> = here
             .into_iter()
             .flat_map(|table| table.keys())
             .filter(|name| name.to_lowercase() == segment)
@@ -238,7 +207,20 @@ fn as_in_file(key: &str, file: &Value) -> Result<KeyPath, String> {
             [name] => name.clone(),
             [..] => return Err("could mean several entries that differ in case".into()),
         };
-        here = table.and_then(|table| table.get(&name));
+        here = here
+            .and_then(|table| table.get(&name))
+            .and_then(|value| match &value.kind {
+                ValueKind::Table(table) => Some(table),
+                ValueKind::Array(_)
+                | ValueKind::Boolean(_)
+                | ValueKind::Float(_)
+                | ValueKind::I64(_)
+                | ValueKind::I128(_)
+                | ValueKind::Nil
+                | ValueKind::String(_)
+                | ValueKind::U64(_)
+                | ValueKind::U128(_) => None,
+            });
         path.push(name);
     }
     Ok(path)

@@ -1,11 +1,11 @@
 //! The forms a value can have: how each is read, described and written.
 
-mod duration;
+pub(super) mod duration;
 mod list;
-mod size;
+pub(super) mod size;
 mod terms;
 
-use std::fmt::{Debug, Write as _};
+use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
@@ -313,7 +313,8 @@ impl Form for Texts {
     }
 
     fn write(&self, value: &Vec<String>) -> String {
-        format!("{value:?}")
+        let texts: Vec<_> = value.iter().map(quote).collect();
+        format!("[{}]", texts.join(", "))
     }
 }
 
@@ -388,8 +389,21 @@ impl Form for Socket {
 }
 
 /// A text as TOML has it, on one line.
-fn quote(text: impl Debug) -> String {
-    format!("{text:?}")
+pub(super) fn quote(text: impl AsRef<str>) -> String {
+    let mut quoted = String::from('"');
+    for c in text.as_ref().chars() {
+        match c {
+            '"' | '\\' => quoted.extend(['\\', c]),
+            '\n' => quoted.push_str("\\n"),
+            '\t' => quoted.push_str("\\t"),
+            c if c.is_control() => {
+                let _ = write!(quoted, "\\u{:04X}", u32::from(c));
+            }
+            c => quoted.push(c),
+        }
+    }
+    quoted.push('"');
+    quoted
 }
 
 const OFF: &str = "off";

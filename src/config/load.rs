@@ -3,11 +3,14 @@
 use std::env;
 use std::fs;
 use std::path::Path;
+use std::sync::Arc;
 
 use super::file::{Variables, Written, is_override};
 use super::problem::{Place, Problem, Problems};
 use super::resolve::settings;
+use super::set::Sets;
 use super::settings::Settings;
+use super::source::Source;
 use super::values::Document;
 
 impl Settings {
@@ -24,7 +27,7 @@ impl Settings {
                 complaint,
             }])
         };
-        let text = fs::read_to_string(path).map_err(|error| {
+        let text = fs::read(path).map_err(|error| {
             let place = Place::File {
                 file: path.to_owned(),
                 line: None,
@@ -46,7 +49,7 @@ impl Settings {
                 Err(_) => {} // A password that asks for it finds it missing.
             }
         }
-        Self::from_text(&text, path, variables)
+        Self::from_bytes(&text, path, variables)
     }
 
     /// Reads a text as if it stood in `file`, which messages name and in whose folder
@@ -59,17 +62,43 @@ impl Settings {
         file: &Path,
         variables: impl IntoIterator<Item = (String, String)>,
     ) -> Result<Self, Problems> {
-        let variables: Variables = variables.into_iter().collect();
-        let written = Written::read(text, file, &variables)?;
-        let base = file.parent().unwrap_or(Path::new(""));
-        let document = Document::new(&written, base, &variables);
+        Self::from_bytes(text.as_bytes(), file, variables.into_iter().collect())
+    }
+
+    fn from_bytes(text: &[u8], file: &Path, variables: Variables) -> Result<Self, Problems> {
+        let source = Source::read(text, file, variables)?;
+        Self::resolve(Arc::new(source), Sets::default())
+    }
+
+    /// Reads what the files say with what was SET over it.
+    ///
+    /// # Errors
+    /// Everything that is wrong, at once.
+    pub(super) fn resolve(source: Arc<Source>, sets: Sets) -> Result<Self, Problems> {
+        let (settings, problems) = Self::read(source, sets)?;
+        if problems.is_empty() {
+            Ok(settings)
+        } else {
+            Err(Problems::new(problems))
+        }
+    }
+
+    /// The same with what is wrong beside it, and defaults in its place.
+    ///
+    /// # Errors
+    /// What keeps the values from being one tree.
+    pub(super) fn read(source: Arc<Source>, sets: Sets) -> Result<(Self, Vec<Problem>), Problems> {
+        let written = Written::over(&source, &sets)?;
+        let document = Document::new(&written, &source.base, &source.variables);
         let mut settings = settings(&document.root());
         let finished = document.finish();
-        if !finished.problems.is_empty() {
-            return Err(Problems::new(finished.problems));
-        }
         settings.entries = finished.entries;
-        settings.warnings = Problems::new(finished.warnings).into();
-        Ok(settings)
+        let warnings = [&source.warnings[..], &finished.warnings].concat();
+        settings.warnings = Problems::new(warnings).into();
+        settings.notes.clone_from(&source.notes);
+        drop(written);
+        settings.source = source;
+        settings.sets = sets;
+        Ok((settings, finished.problems))
     }
 }

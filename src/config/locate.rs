@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
+use super::forms::quote;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
@@ -139,7 +140,7 @@ fn quoted_if_needed(key: &str) -> String {
     if is_bare(key) {
         key.to_owned()
     } else {
-        format!("{key:?}")
+        quote(key)
     }
 }
 

@@ -25,6 +25,11 @@ pub enum Place {
         /// Its name.
         variable: String,
     },
+    /// SET on the console.
+    Set {
+        /// The key, as the operator called it.
+        key: String,
+    },
     /// The configuration file.
     File {
         /// As the operator named it.
@@ -45,7 +50,7 @@ impl Problems {
     pub(super) fn new(mut problems: Vec<Problem>) -> Self {
         problems.sort_by_key(|problem| match &problem.place {
             Place::File { line, .. } => line.unwrap_or(usize::MAX),
-            Place::Environment { .. } => usize::MAX,
+            Place::Environment { .. } | Place::Set { .. } => usize::MAX,
         });
         Self(problems)
     }
@@ -81,6 +86,7 @@ impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let subject = match &self.place {
             Place::Environment { variable } => variable,
+            Place::Set { key } => key,
             Place::File { file, line, column } => {
                 write!(f, "{}:", file.display())?;
                 for number in [line, column].into_iter().flatten() {

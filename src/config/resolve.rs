@@ -2,6 +2,7 @@
 
 mod access;
 mod hosts;
+mod ldap;
 mod listen;
 mod log;
 mod oauth;
@@ -43,8 +44,7 @@ pub(super) fn settings(root: &Table<'_>) -> Settings {
         console: console(&root.table("console")),
         telemetry: log::telemetry(root),
         tests,
-        entries: Vec::new(),
-        warnings: Vec::new(),
+        ..default
     }
 }
 
@@ -63,7 +63,10 @@ fn session(root: &Table<'_>) -> SessionSettings {
     }
     auth.maybe("hba", &FilePath);
     auth.maybe("ident", &FilePath);
-    auth.maybe("ldap_options", &Text);
+    let ldap_options = auth.maybe("ldap_options", &ldap::Options);
+    if method == Method::Ldap && !auth.has("ldap_options") {
+        auth.complain("ldap_options", "missing: ldap needs to know whom to ask");
+    }
     let ignored = clients.or("ignore_startup_parameters", &Texts, Vec::new());
     let limit = OrOff(Count(1..=MOST_CLIENTS));
     let rounds = usize::try_from(default.scram_iterations).unwrap_or(MOST_ROUNDS);
@@ -84,6 +87,7 @@ fn session(root: &Table<'_>) -> SessionSettings {
         max_clients: clients.or("max", &Count(1..=MOST_CLIENTS), default.max_clients),
         ignore_startup_parameters: ignored.into_iter().collect(),
         errors: clients.or("errors", &ERRORS, default.errors),
+        ldap_options: ldap_options.map(Arc::new),
         lookup: users::lookup(&auth.table("lookup")),
         scram_iterations: u32::try_from(rounds).unwrap_or(default.scram_iterations),
         max_clients_per_user: clients.or("max_per_user", &limit, None),

@@ -2,9 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::problem::Problem;
+use super::set::Sets;
+use super::source::Source;
 use crate::console::settings::ConsoleSettings;
 use crate::pool::settings::{PoolsSettings, ServerAddress};
 use crate::session::settings::SessionSettings;
@@ -36,6 +39,12 @@ pub struct Settings {
     pub entries: Vec<Entry>,
     /// What is allowed and yet hardly meant, in the order of the file.
     pub warnings: Vec<Problem>,
+    /// What the file sets without effect, and why.
+    pub notes: Vec<Problem>,
+    /// What the files say.
+    pub source: Arc<Source>,
+    /// What a console has SET since they were read.
+    pub sets: Sets,
 }
 
 impl Default for Settings {
@@ -52,6 +61,9 @@ impl Default for Settings {
             tests: 0,
             entries: Vec::new(),
             warnings: Vec::new(),
+            notes: Vec::new(),
+            source: Arc::default(),
+            sets: Sets::default(),
         }
     }
 }

@@ -2,6 +2,7 @@
 
 mod access;
 mod environment;
+mod ldap;
 mod oauth;
 mod questions;
 mod reference;

@@ -150,12 +150,7 @@ impl<'a> Document<'a> {
     }
 
     fn problem(&self, path: &[String], value: Option<String>, complaint: String) -> Problem {
-        Problem {
-            place: self.written.place(path),
-            key: dotted(path),
-            value,
-            complaint,
-        }
+        self.written.problem(path, value, complaint)
     }
 }
 

@@ -45,24 +45,16 @@ pub trait Control: Send + Sync {
     /// All settings: key, value, default, and whether a reload can change it.
     fn settings(&self) -> Vec<SettingRow>;
 
+    /// Sets a key of PgBouncer, or one of TOML with dots, until the next reload; refused as a
+    /// whole if the settings would not do then. What changes on a restart only is left as it is,
+    /// without a complaint, and `conffile` counts at the next reload, both as with PgBouncer.
+    fn set(&self, key: &str, value: &str) -> Result<(), Vec<String>>;
+
     /// All users that are known by name.
     fn users(&self) -> Vec<UserRow>;
 
     /// Loads the configuration anew, whole or not at all; the problems if it is refused.
     fn reload(&self) -> Answer<'_, Result<(), Vec<String>>>;
-
-    /// SET: lays one override over the settings and applies the whole like a reload, or refuses
-    /// it as a whole with the problems. `key` is PgBouncer's or ours. A text is worth a notice.
-    fn set<'a>(
-        &'a self,
-        key: &'a str,
-        value: &'a str,
-    ) -> Answer<'a, Result<Option<String>, Vec<String>>> {
-        let refused = vec![format!(
-            "{key} cannot be set to {value} in a running process"
-        )];
-        Box::pin(std::future::ready(Err(refused)))
-    }
 
     /// All connections and listeners, for SHOW FDS.
     fn descriptors(&self) -> Answer<'_, Vec<Descriptor>> {
@@ -280,11 +272,11 @@ pub struct UserRow {
 /// A setting, as SHOW CONFIG prints it.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct SettingRow {
-    /// Where it stands in the file, such as `pool.size`.
+    /// PgBouncer's name, such as `default_pool_size`; where it has none, that in TOML, with dots.
     pub key: String,
     /// What it is.
     pub value: String,
-    /// What it would be if the file did not say.
+    /// What it would be if the file did not say: an INI for PgBouncer's keys.
     pub default: String,
     /// Whether a reload can change it.
     pub changeable: bool,

@@ -15,6 +15,7 @@ use crate::console::protocol::{Protocol, Step};
 use crate::console::{Console, Role};
 use crate::session;
 use crate::session::keys::new_key;
+use crate::session::lines;
 use crate::session::roster::{Client, ClientState, Signal};
 use crate::wire::backend::{self, TransactionStatus};
 use crate::wire::buffer::Inbox;
@@ -73,6 +74,7 @@ pub async fn serve(
         Parting::Lost(error) => Err(error),
         Parting::Told(error) => {
             seat.worker.logins.error(error.code);
+            lines::pooler_error(seat.client, &error.message);
             error.put(line.outbox.buffer());
             // Who is sent away may not be reading.
             let flush = line.outbox.flush(&mut line.stream);

@@ -13,6 +13,7 @@ use crate::pool::manager::raise_ids;
 use crate::pool::pool::Pool;
 use crate::pool::replies::{CarriedReplies, Replies};
 use crate::pool::server::info::ServerInfo;
+use crate::pool::server::line::ServerLine;
 use crate::pool::server::reset::Soil;
 use crate::pool::server::{Server, Unnamed};
 use crate::pool::settings::DatabaseSettings;
@@ -164,6 +165,8 @@ impl Pool {
         for statement in &carried.statements {
             statements.add(self.statements().adopt(statement));
         }
+        let whose = (self.database_name().as_str(), self.user().as_str());
+        let line = ServerLine::open(&info, whose, stream.socket().peer_name());
         let now = Instant::now();
         let ago = |ms| now.checked_sub(Duration::from_millis(ms)).unwrap_or(now);
         let is_same = carried.made_for.as_deref() == Some(&*made_for(self.database()));
@@ -187,6 +190,7 @@ impl Pool {
                 epoch.wrapping_sub(1)
             },
             _places: workshop.places_at_once(),
+            line,
             stream,
         }))
     }

@@ -48,7 +48,7 @@ impl Credentials {
     pub fn renew(&self, secret: Option<Arc<Secret>>) -> bool {
         let mut old = self.secret.lock().unwrap_or_else(PoisonError::into_inner);
         let same = match (&*old, &secret) {
-            (Some(old), Some(new)) => Arc::ptr_eq(old, new),
+            (Some(old), Some(new)) => Arc::ptr_eq(old, new) || old.is_same(new),
             (None, None) => true,
             (Some(_), None) | (None, Some(_)) => false,
         };

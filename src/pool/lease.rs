@@ -8,6 +8,7 @@ use tracing::{debug, warn};
 
 use crate::pool::manager::{Manager, Workshop};
 use crate::pool::server::Server;
+use crate::pool::server::line;
 use crate::pool::server::reset::Soil;
 
 /// A server lent to a client.
@@ -60,6 +61,14 @@ impl Lease {
         let expired = server.expires.is_some_and(|expires| expires <= now);
         let epoch = server.epoch;
         if !ready || expired || !self.workshop.is_current(epoch) {
+            if ready {
+                let reason = if expired {
+                    line::LIFETIME
+                } else {
+                    line::CHANGED
+                };
+                self.server().line.because(reason);
+            }
             return Released::Closed;
         }
         let server = self.server();
@@ -85,6 +94,7 @@ impl Lease {
             let nobody_waits =
                 || Object::pool(&object).is_none_or(|pool| pool.status().waiting == 0);
             if self.workshop.should_make_room() && nobody_waits() {
+                object.line.because(line::EVICTED);
                 drop(Object::take(object));
             } else {
                 drop(object); // to deadpool

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use deadpool::managed::{self, Metrics, RecycleError, RecycleResult};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
-use tracing::{info, warn};
+use tracing::warn;
 
 use crate::pool::budget::{Budget, MakeRoom};
 use crate::pool::credentials::Credentials;
@@ -16,6 +16,7 @@ use crate::pool::error::ConnectError;
 use crate::pool::replies::Replies;
 use crate::pool::server::connect::Target;
 use crate::pool::server::info::{Registry, ServerInfo};
+use crate::pool::server::line::{self, ServerLine};
 use crate::pool::server::login::{LoggedIn, log_in};
 use crate::pool::server::reset::Soil;
 use crate::pool::server::{Server, Unnamed};
@@ -255,6 +256,11 @@ impl Workshop {
         let id = next_id();
         let seen = (stream.socket(), stream.tls());
         let info = ServerInfo::register(&self.registry, &self.target, key, seen, id);
+        let whose = (
+            self.database.name.as_str(),
+            self.credentials.user().as_str(),
+        );
+        let line = ServerLine::open(&info, whose, stream.socket().peer_name());
         let now = Instant::now();
         Ok(Box::new(Server {
             inbox: Inbox::default(),
@@ -266,6 +272,7 @@ impl Workshop {
             values,
             applied: Arc::default(),
             info,
+            line,
             tracked: self.tracked.clone(),
             expires: self
                 .database
@@ -305,9 +312,8 @@ impl Workshop {
         let counters = self.registry.stats.of(0);
         let mut failure = self.failure.lock().unwrap_or_else(PoisonError::into_inner);
         match made {
-            Ok(server) => {
+            Ok(_) => {
                 counters.server_logins.add(1);
-                info!(%database, %user, server = server.info.id, pid = server.info.pid, "server connected");
                 *failure = None;
             }
             Err(error) => {
@@ -332,7 +338,14 @@ impl managed::Manager for Manager {
     /// costs no round trip unless a check query is set and due.
     async fn recycle(&self, server: &mut Self::Type, _: &Metrics) -> RecycleResult<Self::Error> {
         // Its age was looked at when it came back, and is every second.
-        if !self.0.is_current(server.epoch) || !server.looks_alive() {
+        let is_current = self.0.is_current(server.epoch);
+        if !is_current || !server.looks_alive() {
+            let reason = if is_current {
+                line::CRASHED
+            } else {
+                line::CHANGED
+            };
+            server.line.because(reason);
             return Err(RecycleError::message("replaced or closed"));
         }
         server
@@ -344,6 +357,7 @@ impl managed::Manager for Manager {
             && server.used.elapsed() >= settings.server_check_delay
             && !Box::pin(self.0.check(server, query)).await
         {
+            server.line.because(line::TEST_FAILED);
             return Err(RecycleError::message("the check query failed"));
         }
         Ok(())

@@ -6,6 +6,7 @@ use std::time::SystemTime;
 
 use crate::policy::admission::Admission;
 use crate::policy::role::{Role, RoleName};
+use crate::pool::settings::lookup::Asking;
 use crate::pool::settings::{DatabaseSettings, PoolMode, RoleServers};
 
 /// What a server must be, besides the database's and the user's.
@@ -21,6 +22,8 @@ pub(super) struct Needs {
     search_path: Option<String>,
     /// A replication connection serves one client and no other.
     replication: Option<String>,
+    /// Users are looked up on it, and nothing else is done.
+    lookup: Option<Asking>,
 }
 
 impl Needs {
@@ -34,6 +37,15 @@ impl Needs {
                 .has_table_rules()
                 .then(|| quoted_list(&role.search_path)),
             replication: None,
+            lookup: None,
+        }
+    }
+
+    /// What a server must be on which users are looked up.
+    pub(super) fn of_lookup(asking: Asking) -> Self {
+        Self {
+            lookup: Some(asking),
+            ..Self::default()
         }
     }
 
@@ -48,6 +60,7 @@ impl Needs {
                 .has_table_rules()
                 .then(|| quoted_list(&role.search_path)),
             replication: replication.map(Into::into),
+            lookup: None,
         }
     }
 
@@ -87,6 +100,16 @@ impl Needs {
             set(parameters, "replication", kind);
             own.pool.mode = PoolMode::Session;
             own.pool.min_size = 0;
+        }
+        if let Some(asking) = self.lookup {
+            // The user who asks is the pool's, whoever the database's clients become.
+            own.server = None;
+            own.pool.mode = PoolMode::Transaction;
+            own.pool.min_size = 0;
+            set(parameters, "client_encoding", "UTF8");
+            if asking == Asking::OurQuery {
+                set(parameters, "search_path", "pg_catalog");
+            }
         }
         Some(Arc::new(own))
     }

@@ -8,14 +8,17 @@ use std::time::{Duration, Instant};
 
 use deadpool::managed::{self, PoolConfig, PoolError, QueueMode, Timeouts};
 use tokio::sync::{Notify, Semaphore};
+use tracing::info;
 
 use crate::auth::names::{DatabaseName, UserName};
 use crate::auth::scram::Keys;
 use crate::auth::secret::Secret;
 use crate::pool::error::{CheckoutError, ConnectError};
 use crate::pool::lease::Lease;
+use crate::pool::lines;
 use crate::pool::manager::{Manager, Workshop, jittered};
 use crate::pool::server::info::{Registry, ServerInfo};
+use crate::pool::server::line;
 use crate::pool::server::reset::TellingWords;
 use crate::pool::settings::{DatabaseSettings, PoolSettings};
 use crate::pool::statement::Statements;
@@ -122,8 +125,16 @@ impl Pool {
     /// Has every server closed: idle ones now, others when they come back.
     pub fn reconnect(&self) {
         self.workshop.epoch.fetch_add(1, Ordering::SeqCst);
+        let reason = if self.is_paused() {
+            line::PAUSED
+        } else {
+            line::CHANGED
+        };
         for store in self.stores() {
-            drop(store.retain(|_, _| false));
+            drop(store.retain(|server, _| {
+                server.line.because(reason);
+                false
+            }));
         }
     }
 
@@ -167,7 +178,7 @@ impl Pool {
         let mut size = self.size();
         let mut news = false;
         for store in self.stores() {
-            let removed = store.retain(|server, _| {
+            drop(store.retain(|server, _| {
                 let expired = server.expires.is_some_and(|expires| expires <= now);
                 let idle = settings.server_idle_timeout.is_some_and(|limit| {
                     now.duration_since(server.used) >= jittered(limit, server.info.id)
@@ -175,13 +186,17 @@ impl Pool {
                 // A login or a filling-up may have ended after the pause or RECONNECT began.
                 let old = self.is_paused() || !self.workshop.is_current(server.epoch);
                 let close = old || expired || (idle && size > settings.min_size);
+                server.line.because(match (self.is_paused(), old, expired) {
+                    _ if !close => line::UNCLEAN,
+                    (true, ..) => line::PAUSED,
+                    (false, true, _) => line::CHANGED,
+                    (false, false, true) => line::LIFETIME,
+                    (false, false, false) => line::IDLE,
+                });
                 size -= usize::from(close);
                 news |= !close && server.has_news();
                 !close
-            });
-            for server in &removed.removed {
-                tracing::debug!(server = server.info.id, "server closed: idle or too old");
-            }
+            }));
         }
         // A server that has closed its connection says so; whether it did is seen when it is lent.
         let short = self.size() < settings.min_size || news;
@@ -209,17 +224,21 @@ impl Pool {
             drop(store.retain(|server, _| {
                 let this_one = !evicted && server.used == used;
                 evicted |= this_one;
+                if this_one {
+                    server.line.because(line::EVICTED);
+                }
                 !this_one
             }));
         }
         evicted
     }
 
-    /// Takes over what the users file has for a user now, if servers are opened in its name; a
-    /// login that has failed is tried again with it.
+    /// Takes over the secret that a login has brought, if servers are opened in the client's
+    /// name; a login at the server that has failed is tried again with it. A login that brings
+    /// none, such as one by certificate, leaves the one that is there.
     pub fn renew_secret(&self, user: &UserName, secret: Option<Arc<Secret>>) {
         let own = self.database().server.is_none() && self.user() == user;
-        if own && self.workshop.credentials.renew(secret) {
+        if own && secret.is_some() && self.workshop.credentials.renew(secret) {
             self.workshop.forget_failure();
         }
     }
@@ -326,6 +345,11 @@ impl Pool {
                 Some(reserve) => {
                     let later = async {
                         tokio::time::sleep(self.settings().reserve_timeout).await;
+                        let (database, user) = (self.database_name(), self.user());
+                        info!(
+                            target: lines::PLAIN, %database, %user,
+                            "taking connection from reserve_pool"
+                        );
                         reserve.get().await
                     };
                     tokio::select! {

@@ -1,5 +1,7 @@
 //! All pools of the process.
 
+mod lookup;
+
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};

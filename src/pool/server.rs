@@ -2,7 +2,9 @@
 
 pub mod connect;
 pub mod info;
+pub mod line;
 pub mod login;
+pub mod lookup;
 pub mod reset;
 
 use std::future::poll_fn;
@@ -16,6 +18,7 @@ use tokio::sync::OwnedSemaphorePermit;
 
 use crate::pool::replies::{About, Note, Replies};
 use crate::pool::server::info::ServerInfo;
+use crate::pool::server::line::ServerLine;
 use crate::pool::server::reset::Soil;
 use crate::pool::statement::OnServer;
 use crate::pool::tracked::{Tracked, Values};
@@ -60,6 +63,8 @@ pub struct Server {
     pub(super) used: Instant,
     /// Raised by RECONNECT, KILL and reload: servers of an older epoch are closed.
     pub(super) epoch: u64,
+    /// The log's.
+    pub line: ServerLine,
     /// Held, not read: places under the limits of the database and the user.
     pub(super) _places: Vec<OwnedSemaphorePermit>,
 }

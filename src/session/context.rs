@@ -37,6 +37,9 @@ pub struct Context {
     pub naming: Naming,
     /// What sessions judge by.
     pub bench: Rc<Bench>,
+    /// Whether the user that was looked up last has a SCRAM verifier, as PostgreSQL makes them:
+    /// users who are not found are asked for what others are.
+    pub(super) finds_verifiers: Cell<bool>,
     settings: RefCell<Arc<SessionSettings>>,
     /// Verifiers derived from plain passwords, and the secrets they were derived from.
     verifiers: RefCell<Verifiers>,
@@ -65,6 +68,7 @@ impl Context {
             bench: Rc::new(bench),
             settings: RefCell::new(settings),
             roster: Roster::default(),
+            finds_verifiers: Cell::new(true),
             verifiers: RefCell::default(),
             draining: Cell::new(false),
         }

@@ -1,5 +1,8 @@
 //! From a claim to a session: authentication, admission, and the welcome.
 
+mod external;
+mod ldap;
+mod pam;
 mod token;
 
 use std::future::poll_fn;
@@ -18,6 +21,8 @@ use crate::auth::{jwt, md5, password};
 use crate::policy::grant::Origin;
 use crate::session::context::Context;
 use crate::session::error::SessionError;
+use crate::session::lines;
+use crate::session::lookup::{self, Found};
 use crate::session::roster::Client;
 use crate::session::settings::SessionSettings;
 use crate::session::startup::Greeted;
@@ -90,7 +95,19 @@ impl Greeted {
         if let Some(name) = self.parameters.value("application_name") {
             client.application_name.replace(name.to_owned());
         }
-        let secret = settings.users.get(user.as_str()).cloned();
+        lines::login_attempt(client, self.parameters.value("replication"));
+        let mut secret = settings.users.get(user.as_str()).cloned();
+        let mut found = Found::NotAsked;
+        if secret.is_none() && lookup::is_for(settings.method) {
+            found = match lookup::look_up(cx, settings, &database, &user).await {
+                Ok(found) => found,
+                Err(error) => {
+                    *refused = Some(self.stream);
+                    return Err(error);
+                }
+            };
+            secret = found.secret();
+        }
         let certificate = self.certificate();
         if let Some(names) = &certificate
             && settings.policy.is_certificate_enough(
@@ -117,8 +134,12 @@ impl Greeted {
             cx,
             settings,
             user: &user,
+            found,
+            vouched: None,
         };
-        match conversation.run(secret.as_ref()).await {
+        let outcome = conversation.run(secret.as_ref()).await;
+        let secret = conversation.vouched.take().or(secret);
+        match outcome {
             Ok((identity, keys)) => Ok(Proved {
                 identity: match certificate {
                     Some(names) => identity.with_certificate(names),
@@ -186,6 +207,10 @@ struct Conversation<'a> {
     cx: &'a Context,
     settings: &'a SessionSettings,
     user: &'a UserName,
+    /// What a server knows of a user whom no file lists.
+    found: Found,
+    /// The password, if somebody else has judged it.
+    vouched: Option<Arc<Secret>>,
 }
 
 impl Conversation<'_> {
@@ -198,15 +223,13 @@ impl Conversation<'_> {
         }
         let oauth = self.settings.oauth.as_deref();
         match (self.settings.method, secret.map(AsRef::as_ref)) {
-            (
-                Method::Any
-                | Method::Hba
-                | Method::Ldap
-                | Method::Pam
-                | Method::Peer
-                | Method::Reject,
-                _,
-            ) => Err(self.failed("authentication failed")),
+            (method @ (Method::Ldap | Method::Pam), _) => {
+                let options = self.settings.ldap_options.clone();
+                Ok((self.external(method, options.as_ref()).await?, None))
+            }
+            (Method::Any | Method::Hba | Method::Peer | Method::Reject, _) => {
+                Err(self.failed("authentication failed"))
+            }
             (Method::Cert, _) => Ok((self.certificate()?, None)),
             (Method::OAuth, _) => match oauth {
                 Some(oauth) => Ok((self.oauth(oauth).await?, None)),
@@ -222,7 +245,12 @@ impl Conversation<'_> {
                 self.scram(secret).await
             }
             // An unknown user is asked what most known ones are.
-            (Method::Md5, None) if self.settings.users.has_verifiers() => self.scram(None).await,
+            (Method::Md5, None)
+                if self.settings.users.has_verifiers()
+                    || (self.found.is_asked() && self.cx.finds_verifiers.get()) =>
+            {
+                self.scram(None).await
+            }
             (Method::Md5, Some(Secret::Md5(_) | Secret::Plain(_)) | None) => {
                 Ok((self.md5(secret).await?, None))
             }
@@ -230,7 +258,8 @@ impl Conversation<'_> {
     }
 
     fn trust(&self, secret: Option<&Arc<Secret>>) -> Result<Identity> {
-        if secret.is_none() && self.settings.users.users().next().is_some() {
+        let is_known = secret.is_some() || matches!(self.found, Found::User(_));
+        if !is_known && self.settings.users.users().next().is_some() {
             return Err(self.failed("trust authentication failed"));
         }
         Ok(Identity::trusted(self.user.clone()))

@@ -35,6 +35,8 @@ pub struct Client {
     pub application_name: RefCell<String>,
     /// The client's address and port, and ours; empty for a Unix socket.
     pub addresses: (String, String),
+    /// Where it is, for the log: `host:port` or `unix(pid):port`.
+    pub peer: RefCell<String>,
     /// When it came.
     pub connected: SystemTime,
     /// TLS version and cipher; empty without.
@@ -117,6 +119,7 @@ impl Client {
             pool_user: RefCell::default(),
             application_name: RefCell::default(),
             addresses,
+            peer: RefCell::default(),
             connected,
             tls: RefCell::default(),
             replication: Cell::new("none"),

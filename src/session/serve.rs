@@ -14,8 +14,8 @@ use crate::policy::admission::Admission;
 use crate::policy::role::ReadOnly;
 use crate::pool::error::CheckoutError;
 use crate::pool::pools::ClientPlace;
-use crate::pool::server::Server;
 use crate::pool::server::reset::Soil;
+use crate::pool::server::{Server, line};
 use crate::pool::settings::PoolMode;
 use crate::pool::tracked::Values;
 use crate::pool::{Lease, Pool, Released};
@@ -63,8 +63,10 @@ pub(super) type Places = (ClientPlace, Option<Connected>);
 /// Why a session ended well.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Farewell {
-    /// The client hung up or said goodbye.
+    /// The client said goodbye.
     ClientLeft,
+    /// The client hung up without a word.
+    ClientVanished,
     /// The pooler is shutting down.
     Drained,
 }
@@ -124,10 +126,11 @@ impl Session {
                 }
                 Ok(End::Vanished) => {
                     abandon(lease);
-                    return Ok(Farewell::ClientLeft);
+                    return Ok(Farewell::ClientVanished);
                 }
                 // What ran on it has ended with it: there is nothing to cancel.
                 Err(error @ (SessionError::ServerEnded | SessionError::ServerLost(_))) => {
+                    lease.server().line.because(line::CRASHED);
                     return Err(error);
                 }
                 Err(error) => {
@@ -203,7 +206,7 @@ impl Session {
                     }
                 }
                 match line.inbox.poll_fill(&mut line.stream, wants, task) {
-                    Poll::Ready(Ok(0)) => return Poll::Ready(Ok(Some(Farewell::ClientLeft))),
+                    Poll::Ready(Ok(0)) => return Poll::Ready(Ok(Some(Farewell::ClientVanished))),
                     Poll::Ready(Ok(_)) => {}
                     Poll::Ready(Err(error)) => {
                         return Poll::Ready(Err(SessionError::ClientLost(error)));

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::auth::jwt::Verifier;
+use crate::auth::ldap::LdapOptions;
 use crate::auth::method::Method;
 use crate::auth::userlist::Userlist;
 use crate::policy::admission::Policy;
@@ -39,6 +40,8 @@ pub struct SessionSettings {
     pub ignore_startup_parameters: BTreeSet<String>,
     /// Whose words the pooler's own errors have.
     pub errors: ErrorStyle,
+    /// The directory that method `ldap` asks.
+    pub ldap_options: Option<Arc<LdapOptions>>,
     /// How users are found that no file lists, in databases that do not say otherwise.
     pub lookup: Lookup,
     /// Rounds in which SCRAM keys are derived from plain passwords.
@@ -133,6 +136,7 @@ impl Default for SessionSettings {
             policy: Arc::default(),
             ignore_startup_parameters: BTreeSet::new(),
             errors: ErrorStyle::default(),
+            ldap_options: None,
             lookup: Lookup::default(),
             scram_iterations: 4096,
             max_clients_per_user: None,

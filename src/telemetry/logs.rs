@@ -1,21 +1,46 @@
-//! Setting up the log: one line an event, with its fields, to standard error.
+//! Setting up the log: one line an event, with its fields.
 
-use std::io;
+mod outputs;
+mod pgbouncer;
+mod syslog;
+
+use std::sync::Arc;
 
 use tracing::level_filters::LevelFilter;
-use tracing_subscriber::layer::SubscriberExt;
+use tracing::subscriber::Interest;
+use tracing::{Level, Metadata};
+use tracing_subscriber::layer::{Context, Filter, SubscriberExt};
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{Layer, Registry, fmt, reload};
 
-use crate::telemetry::settings::{LogFormat, TelemetrySettings};
+use crate::pool::lines;
+use crate::telemetry::logs::outputs::{Outputs, Writers};
+use crate::telemetry::logs::pgbouncer::Lines;
+use crate::telemetry::settings::{LogEvents, LogFormat, TelemetrySettings};
 
-/// Changes the level of a log that is running.
+/// The log of the process, to change it while it is written.
 #[derive(Clone, Debug)]
-pub struct LogLevel(reload::Handle<LevelFilter, Registry>);
+pub struct Log {
+    wanted: reload::Handle<Wanted, Registry>,
+    outputs: Arc<Outputs>,
+    spoken: Spoken,
+}
+
+/// What the command line says of the log; settings do not overrule it.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Spoken {
+    /// Nothing goes to standard error.
+    pub quiet: bool,
+    /// How many levels more than the settings have.
+    pub verbose: u8,
+}
 
 /// Why the log cannot be set up or changed.
 #[derive(Debug, thiserror::Error)]
 pub enum LogError {
+    /// A file cannot be opened.
+    #[error("{0}")]
+    File(#[from] std::io::Error),
     /// The level is none.
     #[error("log level \"{0}\": expected error, warn, info, debug or trace")]
     Level(String),
@@ -27,45 +52,111 @@ pub enum LogError {
 /// Starts the log of the process; to be called once.
 ///
 /// # Errors
-/// The level is unknown, or there is a log already.
-pub fn start(settings: &TelemetrySettings) -> Result<LogLevel, LogError> {
-    let (level, lines) = layer(settings, io::stderr)?;
+/// The level is unknown, the file cannot be opened, or there is a log already.
+pub fn start(settings: &TelemetrySettings, spoken: Spoken) -> Result<Log, LogError> {
+    let (log, layer) = layer(settings, spoken)?;
     tracing_subscriber::registry()
-        .with(lines)
+        .with(layer)
         .try_init()
         .map_err(|error| LogError::SetUp(error.to_string()))?;
-    Ok(level)
+    Ok(log)
 }
 
-impl LogLevel {
-    /// Takes over the level of new settings. The format stays what it was at the start.
+impl Log {
+    /// Takes over new settings, and opens the files anew. The format stays what it was at the
+    /// start.
     ///
     /// # Errors
-    /// The level is unknown.
+    /// The level is unknown, or a file cannot be opened; the rest is taken over.
     pub fn reload(&self, settings: &TelemetrySettings) -> Result<(), LogError> {
-        let level = parse(&settings.log_level)?;
-        self.0
-            .reload(level)
-            .map_err(|error| LogError::SetUp(error.to_string()))
+        let wanted = Wanted::new(settings, self.spoken)?;
+        self.wanted
+            .reload(wanted)
+            .map_err(|error| LogError::SetUp(error.to_string()))?;
+        let (file, syslog) = (settings.log_file.as_deref(), settings.syslog.as_ref());
+        Ok(self.outputs.reopen(file, syslog)?)
     }
 }
 
-type Lines = Box<dyn Layer<Registry> + Send + Sync>;
+type Boxed = Box<dyn Layer<Registry> + Send + Sync>;
 
-fn layer<W>(settings: &TelemetrySettings, writer: W) -> Result<(LogLevel, Lines), LogError>
-where
-    W: for<'a> fmt::MakeWriter<'a> + Send + Sync + 'static,
-{
-    let (level, handle) = reload::Layer::new(parse(&settings.log_level)?);
+fn layer(settings: &TelemetrySettings, spoken: Spoken) -> Result<(Log, Boxed), LogError> {
+    let (wanted, handle) = reload::Layer::new(Wanted::new(settings, spoken)?);
+    let (file, syslog) = (settings.log_file.as_deref(), settings.syslog.as_ref());
+    let outputs = Arc::new(Outputs::open(file, syslog, !spoken.quiet)?);
     let lines = fmt::layer()
-        .with_writer(writer)
+        .with_writer(Writers(outputs.clone()))
         .with_ansi(false)
         .with_target(false);
-    let lines: Lines = match settings.log_format {
-        LogFormat::Json => lines.json().flatten_event(true).with_filter(level).boxed(),
-        LogFormat::Pgbouncer | LogFormat::Text => lines.with_filter(level).boxed(),
+    let layer: Boxed = match settings.log_format {
+        LogFormat::Json => lines.json().flatten_event(true).with_filter(wanted).boxed(),
+        LogFormat::Pgbouncer => Lines(outputs.clone()).with_filter(wanted).boxed(),
+        LogFormat::Text => lines.with_filter(wanted).boxed(),
     };
-    Ok((LogLevel(handle), lines))
+    let log = Log {
+        wanted: handle,
+        outputs,
+        spoken,
+    };
+    Ok((log, layer))
+}
+
+/// Which events are written. Asked once for each place in the code that has one, so an unwanted
+/// one costs nothing.
+#[derive(Clone, Copy, Debug)]
+struct Wanted {
+    level: LevelFilter,
+    events: LogEvents,
+}
+
+impl Wanted {
+    fn new(settings: &TelemetrySettings, spoken: Spoken) -> Result<Self, LogError> {
+        let mut level = parse(&settings.log_level)?;
+        for _ in 0..spoken.verbose.min(2) {
+            level = louder(level);
+        }
+        Ok(Self {
+            level,
+            events: settings.log_events,
+        })
+    }
+
+    fn wants(&self, about: &Metadata<'_>) -> bool {
+        let is_on = match about.target() {
+            lines::CONNECTIONS => self.events.connections,
+            lines::DISCONNECTIONS => self.events.disconnections,
+            lines::POOLER_ERRORS => self.events.pooler_errors,
+            lines::STATS => self.events.stats,
+            _ => true,
+        };
+        is_on && *about.level() <= self.level
+    }
+}
+
+impl<S> Filter<S> for Wanted {
+    fn enabled(&self, about: &Metadata<'_>, _: &Context<'_, S>) -> bool {
+        self.wants(about)
+    }
+
+    fn callsite_enabled(&self, about: &'static Metadata<'static>) -> Interest {
+        if self.wants(about) {
+            Interest::always()
+        } else {
+            Interest::never()
+        }
+    }
+
+    fn max_level_hint(&self) -> Option<LevelFilter> {
+        Some(self.level)
+    }
+}
+
+/// `-v` is heard from `info` on, as with PgBouncer.
+fn louder(level: LevelFilter) -> LevelFilter {
+    match level.into_level() {
+        None | Some(Level::ERROR | Level::WARN | Level::INFO) => LevelFilter::DEBUG,
+        Some(Level::DEBUG | Level::TRACE) => LevelFilter::TRACE,
+    }
 }
 
 fn parse(level: &str) -> Result<LevelFilter, LogError> {
@@ -81,42 +172,46 @@ fn parse(level: &str) -> Result<LevelFilter, LogError> {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::{Arc, Mutex};
+    use std::fs;
+    use std::path::PathBuf;
 
+    use tempfile::TempDir;
     use tracing::subscriber::with_default;
 
     use super::*;
 
-    #[derive(Clone, Default)]
-    struct Written(Arc<Mutex<Vec<u8>>>);
-
-    impl io::Write for Written {
-        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            self.0.lock().unwrap().extend_from_slice(bytes);
-            Ok(bytes.len())
-        }
-
-        fn flush(&mut self) -> io::Result<()> {
-            Ok(())
-        }
-    }
+    struct Written(TempDir);
 
     impl Written {
+        fn path(&self) -> PathBuf {
+            self.0.path().join("log")
+        }
+
         fn text(&self) -> String {
-            String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+            fs::read_to_string(self.path()).unwrap()
+        }
+
+        fn settings(&self, level: &str) -> TelemetrySettings {
+            TelemetrySettings {
+                log_level: level.into(),
+                log_file: Some(self.path()),
+                ..TelemetrySettings::default()
+            }
         }
     }
 
-    fn log(format: LogFormat, level: &str) -> (Written, LogLevel, impl tracing::Subscriber) {
+    fn log(format: LogFormat, level: &str) -> (Written, Log, impl tracing::Subscriber) {
+        let written = Written(tempfile::tempdir().unwrap());
         let settings = TelemetrySettings {
             log_format: format,
-            log_level: level.into(),
-            ..TelemetrySettings::default()
+            ..written.settings(level)
         };
-        let written = Written::default();
-        let sink = written.clone();
-        let (level, lines) = layer(&settings, move || sink.clone()).unwrap();
-        (written, level, tracing_subscriber::registry().with(lines))
+        let quiet = Spoken {
+            quiet: true,
+            verbose: 0,
+        };
+        let (log, layer) = layer(&settings, quiet).unwrap();
+        (written, log, tracing_subscriber::registry().with(layer))
     }
 
     #[test]
@@ -146,22 +241,58 @@ mod tests {
         let (written, level, log) = log(LogFormat::Text, "warn");
         with_default(log, || {
             tracing::info!("unheard");
-            let debug = TelemetrySettings {
-                log_level: "debug".into(),
-                ..TelemetrySettings::default()
-            };
-            level.reload(&debug).unwrap();
+            level.reload(&written.settings("debug")).unwrap();
             tracing::debug!("heard");
-            let wrong = TelemetrySettings {
-                log_level: "loud".into(),
-                ..TelemetrySettings::default()
-            };
-            assert!(matches!(level.reload(&wrong), Err(LogError::Level(_))));
+            let wrong = level.reload(&written.settings("loud"));
+            assert!(matches!(wrong, Err(LogError::Level(_))));
         });
         let text = written.text();
         assert!(
             text.contains("heard") && !text.contains("unheard"),
             "{text}"
         );
+    }
+
+    #[test]
+    fn kinds_of_lines_can_be_switched_off_and_on_while_the_log_runs() {
+        let (written, log, subscriber) = log(LogFormat::Text, "info");
+        let say = || {
+            tracing::info!(target: lines::CONNECTIONS, "login attempt");
+            tracing::info!(target: lines::DISCONNECTIONS, "closing because");
+            tracing::warn!(target: lines::POOLER_ERRORS, "pooler error");
+            tracing::info!(target: lines::STATS, "stats");
+            tracing::info!("anything else");
+        };
+        with_default(subscriber, || {
+            let mut off = written.settings("info");
+            off.log_events = LogEvents {
+                connections: false,
+                disconnections: false,
+                pooler_errors: false,
+                stats: false,
+            };
+            log.reload(&off).unwrap();
+            say();
+            assert_eq!(written.text().lines().count(), 1, "{}", written.text());
+            log.reload(&written.settings("info")).unwrap();
+            say();
+        });
+        assert_eq!(written.text().lines().count(), 6, "{}", written.text());
+    }
+
+    #[test]
+    fn the_command_line_makes_the_log_louder_than_the_settings() {
+        let settings = TelemetrySettings::default();
+        let level = |verbose| {
+            let spoken = Spoken {
+                quiet: true,
+                verbose,
+            };
+            Wanted::new(&settings, spoken).unwrap().level
+        };
+        assert_eq!(level(0), LevelFilter::INFO);
+        assert_eq!(level(1), LevelFilter::DEBUG);
+        assert_eq!(level(2), LevelFilter::TRACE);
+        assert_eq!(level(9), LevelFilter::TRACE);
     }
 }

@@ -117,6 +117,28 @@ pub fn put_parse(out: &mut Vec<u8>, name: &[u8], rest: &[u8]) {
     });
 }
 
+/// Appends a Bind of the unnamed statement to the unnamed portal: one parameter, and all results
+/// as text.
+pub fn put_bind_text(out: &mut Vec<u8>, parameter: &str) {
+    put_message(out, Tag::Bind as u8, |body| {
+        body.extend_from_slice(b"\0\0");
+        body.extend_from_slice(&0_i16.to_be_bytes());
+        body.extend_from_slice(&1_i16.to_be_bytes());
+        let len = i32::try_from(parameter.len()).unwrap_or(i32::MAX);
+        body.extend_from_slice(&len.to_be_bytes());
+        body.extend_from_slice(parameter.as_bytes());
+        body.extend_from_slice(&0_i16.to_be_bytes());
+    });
+}
+
+/// Appends an Execute of the unnamed portal, for all its rows.
+pub fn put_execute(out: &mut Vec<u8>) {
+    put_message(out, Tag::Execute as u8, |body| {
+        body.push(0);
+        body.extend_from_slice(&0_i32.to_be_bytes());
+    });
+}
+
 /// Appends a Close.
 pub fn put_close(out: &mut Vec<u8>, target: Target, name: &[u8]) {
     put_message(out, Tag::Close as u8, |body| {

@@ -108,6 +108,24 @@ impl Socket {
         }
     }
 
+    /// Where the peer is, for people: `host:port`, with an IPv6 host in brackets; or
+    /// `unix(pid):port` with the peer's process id and the port in the socket's name.
+    pub fn peer_name(&self) -> String {
+        match &self.kind {
+            Kind::Tcp(socket) => match socket.peer_addr() {
+                Ok(address) => address.to_string(),
+                Err(_) => "unknown".to_owned(), // it is gone already
+            },
+            Kind::Unix(socket) => {
+                let peer = socket.peer_cred().ok().and_then(|peer| peer.pid());
+                let names = [socket.local_addr(), socket.peer_addr()];
+                let port = names.iter().flatten().find_map(port_in_name).unwrap_or(0);
+                format!("unix({}):{port}", peer.unwrap_or(0))
+            }
+            Kind::Lost => "unknown".to_owned(),
+        }
+    }
+
     /// The user id of the process at the other end of a Unix socket.
     pub fn peer_uid(&self) -> Option<u32> {
         match &self.kind {
@@ -151,6 +169,15 @@ impl Socket {
             Kind::Unix(socket) => Some(socket.as_fd()),
         }
     }
+}
+
+/// The port in the name of a Unix socket, `.s.PGSQL.5432`.
+fn port_in_name(address: &tokio::net::unix::SocketAddr) -> Option<u16> {
+    let name = match address.as_pathname() {
+        Some(path) => path.to_str()?,
+        None => std::str::from_utf8(address.as_abstract_name()?).ok()?,
+    };
+    name.rsplit('.').next()?.parse().ok()
 }
 
 impl From<TcpStream> for Socket {

@@ -1,5 +1,8 @@
 //! TLS towards clients and towards servers: modes as libpq names them, certificates from files.
 
+mod ciphers;
+mod options;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -15,6 +18,8 @@ use rustls::{
     CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore, ServerConfig,
     SignatureScheme,
 };
+
+pub use options::{OptionProblem, TlsOption, TlsOptions};
 
 /// What is asked of TLS, from nothing to everything.
 /// <https://www.postgresql.org/docs/current/libpq-ssl.html#LIBPQ-SSL-PROTECTION>
@@ -78,6 +83,8 @@ pub struct TlsFiles {
     pub key: Option<PathBuf>,
     /// The authorities that sign our peers' certificates, PEM.
     pub ca: Option<PathBuf>,
+    /// Versions, cipher suites and curves.
+    pub options: TlsOptions,
 }
 
 /// TLS towards clients, ready to use.
@@ -105,8 +112,9 @@ impl ClientSide {
         };
         let chain = read_certificates(certificate)?;
         let key = read_key(key)?;
-        let builder = ServerConfig::builder_with_provider(provider())
-            .with_safe_default_protocol_versions()
+        let provider = files.options.provider();
+        let builder = ServerConfig::builder_with_provider(provider.clone())
+            .with_protocol_versions(&files.options.versions())
             .map_err(TlsError::Rejected)?;
         let verify = files.mode >= TlsMode::VerifyCa;
         let builder = match &files.ca {
@@ -114,7 +122,7 @@ impl ClientSide {
             None => builder.with_no_client_auth(),
             Some(ca) => {
                 let roots = Arc::new(read_roots(ca)?);
-                let verifier = WebPkiClientVerifier::builder_with_provider(roots, provider());
+                let verifier = WebPkiClientVerifier::builder_with_provider(roots, provider);
                 let verifier = if verify {
                     verifier
                 } else {
@@ -160,8 +168,8 @@ impl ServerSide {
         if files.mode == TlsMode::Disable {
             return Ok(None);
         }
-        let builder = ClientConfig::builder_with_provider(provider())
-            .with_safe_default_protocol_versions()
+        let builder = ClientConfig::builder_with_provider(files.options.provider())
+            .with_protocol_versions(&files.options.versions())
             .map_err(TlsError::Rejected)?;
         let verifier: Arc<dyn ServerCertVerifier> = Arc::new(Verifier::new(files)?);
         let builder = builder
@@ -220,7 +228,7 @@ struct Verifier {
 
 impl Verifier {
     fn new(files: &TlsFiles) -> Result<Self, TlsError> {
-        let provider = provider();
+        let provider = files.options.provider();
         // As in libpq, an authority that is named is used: `require` then verifies the chain.
         let verifies = files.mode == TlsMode::Require && files.ca.is_some();
         let mode = if verifies {
@@ -306,10 +314,6 @@ impl ServerCertVerifier for Verifier {
             .signature_verification_algorithms
             .supported_schemes()
     }
-}
-
-fn provider() -> Arc<CryptoProvider> {
-    Arc::new(rustls::crypto::ring::default_provider())
 }
 
 fn read_certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {

@@ -37,7 +37,7 @@ impl Form for SpanOrZero {
     }
 
     fn read(&self, given: &Given<'_>) -> Result<Duration, String> {
-        match given.text().and_then(parse_duration) {
+        match given.text().and_then(parse) {
             Some(duration) => Ok(duration),
             None if given.is_number() => {
                 Err(format!("a number without a unit: {}", self.complaint()))
@@ -59,7 +59,8 @@ impl Form for SpanOrZero {
     }
 }
 
-fn parse_duration(text: &str) -> Option<Duration> {
+/// The duration of a text such as `30s`.
+pub(in super::super) fn parse(text: &str) -> Option<Duration> {
     let digits = text.bytes().take_while(u8::is_ascii_digit).count();
     let (number, unit) = text.split_at(digits);
     let (_, millis) = UNITS.into_iter().find(|(name, _)| *name == unit)?;
@@ -77,7 +78,7 @@ const UNITS: [(&str, u64); 5] = [
     ("d", 86_400_000),
 ];
 /// Far beyond any use, and short of what overflows a clock.
-const LONGEST: Duration = Duration::from_secs(3650 * 86_400);
+pub(in super::super) const LONGEST: Duration = Duration::from_secs(3650 * 86_400);
 
 #[cfg(test)]
 mod tests {

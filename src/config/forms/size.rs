@@ -73,7 +73,8 @@ impl Form for PerTime {
     }
 }
 
-fn parse_bytes(text: &str) -> Option<u64> {
+/// The number of a text such as `64MiB`.
+pub(in super::super) fn parse_bytes(text: &str) -> Option<u64> {
     let digits = text.bytes().take_while(u8::is_ascii_digit).count();
     let (number, unit) = text.split_at(digits);
     let (_, size) = UNITS.iter().find(|(name, _)| *name == unit)?;

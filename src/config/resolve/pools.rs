@@ -28,7 +28,7 @@ pub(super) fn pools(root: &Table<'_>, userlist: &Userlist) -> PoolsSettings {
         userlist,
     };
     let databases = root.named("databases");
-    if databases.is_empty() {
+    if databases.is_empty() && !root.has("databases") {
         root.complain_hidden(
             "databases",
             "missing: expected at least one [databases.NAME]",

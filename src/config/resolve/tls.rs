@@ -8,7 +8,9 @@ use sha2::{Digest, Sha256};
 use super::super::forms::{FilePath, OneOf, Text};
 use super::super::values::Table;
 use crate::pool::settings::ServerTls;
-use crate::wire::tls::{ClientSide, ServerSide, TlsError, TlsFiles, TlsMode};
+use crate::wire::tls::{
+    ClientSide, OptionProblem, ServerSide, TlsError, TlsFiles, TlsMode, TlsOption, TlsOptions,
+};
 
 /// TLS towards clients, and whether a client's certificate could ever be checked.
 pub(super) struct TowardsClients {
@@ -28,9 +30,10 @@ pub(super) fn towards_clients(table: &Table<'_>) -> TowardsClients {
         certificate: table.maybe("certificate", &FilePath),
         key: table.maybe("key", &FilePath),
         ca: table.maybe("client_ca", &FilePath),
+        options: Offer::read(table, &Offer::default())
+            .with_curve(table)
+            .options(table),
     };
-    options(table);
-    table.or("curve", &Text, "auto".into());
     let has_no_client_ca = files.mode == TlsMode::Disable || !table.has("client_ca");
     let side = ClientSide::load(&files).unwrap_or_else(|error| {
         complain(table, "client_ca", &files, &error);
@@ -46,22 +49,26 @@ pub(super) fn towards_clients(table: &Table<'_>) -> TowardsClients {
 #[derive(Clone)]
 pub(super) struct TowardsServers {
     files: TlsFiles,
+    offer: Offer,
     pub(super) tls: ServerTls,
 }
 
 impl TowardsServers {
     /// `[server_tls]`.
     pub(super) fn for_all(table: &Table<'_>) -> Self {
-        Self::load(table, Self::files(table, &TlsFiles::default()))
+        let offer = Offer::read(table, &Offer::default());
+        let files = Self::files(table, &TlsFiles::default(), &offer);
+        Self::load(table, files, offer)
     }
 
     /// `[databases.NAME.tls]`, each key of which comes before the one for all.
     pub(super) fn for_one(&self, table: &Table<'_>) -> Self {
-        let files = Self::files(table, &self.files);
+        let offer = Offer::read(table, &self.offer);
+        let files = Self::files(table, &self.files, &offer);
         if files == self.files {
             return self.clone();
         }
-        Self::load(table, files)
+        Self::load(table, files, offer)
     }
 
     /// No TLS: PostgreSQL has none over Unix sockets.
@@ -69,8 +76,7 @@ impl TowardsServers {
         ServerTls::default()
     }
 
-    fn files(table: &Table<'_>, default: &TlsFiles) -> TlsFiles {
-        options(table);
+    fn files(table: &Table<'_>, default: &TlsFiles, offer: &Offer) -> TlsFiles {
         let path = |key, default: &Option<_>| {
             let path = table.maybe(key, &FilePath);
             path.or_else(|| default.clone())
@@ -80,10 +86,11 @@ impl TowardsServers {
             certificate: path("certificate", &default.certificate),
             key: path("key", &default.key),
             ca: path("ca", &default.ca),
+            options: offer.options(table),
         }
     }
 
-    fn load(table: &Table<'_>, files: TlsFiles) -> Self {
+    fn load(table: &Table<'_>, files: TlsFiles, offer: Offer) -> Self {
         let side = ServerSide::load(&files).unwrap_or_else(|error| {
             complain(table, "ca", &files, &error);
             None
@@ -91,16 +98,87 @@ impl TowardsServers {
         let fingerprint = fingerprint(&files);
         Self {
             files,
+            offer,
             tls: ServerTls { side, fingerprint },
         }
     }
 }
 
-/// Versions and ciphers.
-fn options(table: &Table<'_>) {
-    table.or("protocols", &Text, "secure".into());
-    table.or("ciphers", &Text, "default".into());
-    table.maybe("tls13_ciphers", &Text);
+/// What is offered of TLS, as it is written.
+#[derive(Clone, Default)]
+struct Offer {
+    protocols: Option<String>,
+    ciphers: Option<String>,
+    tls13_ciphers: Option<String>,
+    curve: Option<String>,
+}
+
+impl Offer {
+    fn read(table: &Table<'_>, default: &Self) -> Self {
+        let text = |key, default: &Option<String>, nothing: &str| {
+            let own = table.has(key);
+            let text = table.or(
+                key,
+                &Text,
+                default.clone().unwrap_or_else(|| nothing.into()),
+            );
+            (own || default.is_some()).then_some(text)
+        };
+        let tls13_ciphers = table.maybe("tls13_ciphers", &Text);
+        Self {
+            protocols: text("protocols", &default.protocols, "secure"),
+            ciphers: text("ciphers", &default.ciphers, "default"),
+            tls13_ciphers: tls13_ciphers.or_else(|| default.tls13_ciphers.clone()),
+            curve: None,
+        }
+    }
+
+    /// Towards clients only, as in PgBouncer.
+    fn with_curve(self, table: &Table<'_>) -> Self {
+        let curve = Some(table.or("curve", &Text, "auto".into()));
+        Self { curve, ..self }
+    }
+
+    fn options(&self, table: &Table<'_>) -> TlsOptions {
+        let parsed = TlsOptions::parse(
+            self.protocols.as_deref(),
+            self.ciphers.as_deref(),
+            self.tls13_ciphers.as_deref(),
+            self.curve.as_deref(),
+        );
+        // What is inherited has been complained of where it is written.
+        let keys = ["protocols", "ciphers", "tls13_ciphers", "curve"];
+        let Some(own) = keys.into_iter().find(|key| table.has(key)) else {
+            return parsed.unwrap_or_default();
+        };
+        let key_of = |problem: &OptionProblem| {
+            let key = option_key(problem.option);
+            if table.has(key) { key } else { own }
+        };
+        match parsed {
+            Ok(options) => {
+                for warning in options.warnings() {
+                    table.warn(key_of(warning), warning.text.clone());
+                }
+                options
+            }
+            Err(problems) => {
+                for problem in &problems {
+                    table.complain(key_of(problem), problem.text.clone());
+                }
+                TlsOptions::default()
+            }
+        }
+    }
+}
+
+fn option_key(option: TlsOption) -> &'static str {
+    match option {
+        TlsOption::Ciphers => "ciphers",
+        TlsOption::Curve => "curve",
+        TlsOption::Protocols => "protocols",
+        TlsOption::Tls13Ciphers => "tls13_ciphers",
+    }
 }
 
 /// Complains of the key that names the file, as far as that is known.
@@ -132,6 +210,7 @@ fn fingerprint(files: &TlsFiles) -> Vec<u8> {
     }
     let mut digest = Sha256::new();
     digest.update(files.mode.as_str());
+    digest.update(files.options.text());
     for file in [&files.certificate, &files.key, &files.ca] {
         let content = file.as_deref().map(read_wiped).unwrap_or_default();
         digest.update([u8::from(file.is_some())]);

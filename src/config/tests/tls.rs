@@ -69,3 +69,43 @@ fn a_method_that_nobody_could_pass_is_refused() {
         problems[0].starts_with("pgwarden.toml:2: auth.method = \"cert\": expected a client_ca")
     );
 }
+
+#[test]
+fn what_is_offered_of_tls_is_inherited_key_by_key() {
+    let setup = Setup::new();
+    let text = format!(
+        "server_tls.ciphers = \"CHACHA20\"\n{SHOP}[databases.old.tls]\nprotocols = \"tlsv1.2\"\n"
+    );
+    let settings = setup.load(&text).unwrap();
+    let databases = &settings.pools.databases;
+    let fingerprint = |name: &str| databases[name].tls.fingerprint.clone();
+    assert_ne!(fingerprint("shop"), fingerprint("old"));
+    let same = setup
+        .load(&text.replace("CHACHA20", "CHACHA20:!AES"))
+        .unwrap();
+    assert_eq!(
+        same.pools.databases["old"].tls.fingerprint,
+        fingerprint("old"),
+        "another text that comes to the same makes no new servers"
+    );
+    let broken = text.replace("\"tlsv1.2\"", "\"tlsv1.2\"\nciphers = \"RC4\"");
+    assert_eq!(
+        setup.problems(&broken),
+        [
+            "pgwarden.toml:7: databases.old.tls.ciphers = \"RC4\": leaves no cipher suite of TLS \
+          1.2: there are ECDHE with AES-GCM and ChaCha20"
+        ]
+    );
+}
+
+#[test]
+fn what_openssl_alone_offers_is_warned_of() {
+    let setup = Setup::new();
+    let text =
+        format!("server_tls.protocols = \"all\"\nserver_tls.ciphers = \"HIGH:MEDIUM\"\n{SHOP}");
+    let warnings = setup.load(&text).unwrap().warnings;
+    let warnings: Vec<_> = warnings.iter().map(ToString::to_string).collect();
+    assert_eq!(warnings.len(), 2, "{warnings:?}");
+    assert!(warnings[0].contains("TLS 1.0 and 1.1"), "{warnings:?}");
+    assert!(warnings[1].contains("MEDIUM"), "{warnings:?}");
+}

@@ -159,6 +159,10 @@ impl Control for FakeControl {
         }]
     }
 
+    fn set(&self, key: &str, _: &str) -> Result<(), Vec<String>> {
+        Err(vec![format!("{key}: unknown key")])
+    }
+
     fn users(&self) -> Vec<UserRow> {
         vec![UserRow {
             name: "ann".into(),

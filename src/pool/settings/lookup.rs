@@ -15,6 +15,14 @@ pub struct Lookup {
 }
 
 impl Lookup {
+    /// The query, and whose it is.
+    pub fn question(&self) -> (&str, Asking) {
+        match &self.query {
+            Some(query) if query != DEFAULT_QUERY => (query, Asking::TheirQuery),
+            Some(_) | None => (DEFAULT_QUERY, Asking::OurQuery),
+        }
+    }
+
     /// What is `None` here, of another one.
     #[must_use]
     pub fn or(&self, other: &Self) -> Self {
@@ -24,6 +32,15 @@ impl Lookup {
             database: self.database.clone().or_else(|| other.database.clone()),
         }
     }
+}
+
+/// How users are looked up.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub enum Asking {
+    /// By our own query, which names nothing but the system's tables.
+    OurQuery,
+    /// By the operator's, which may count on the server's `search_path`.
+    TheirQuery,
 }
 
 /// The query where the settings have none.

@@ -1,0 +1,56 @@
+//! Where users are looked up that no file lists: a pool for that and nothing else.
+
+use std::sync::Arc;
+
+use super::{Key, NoSuchDatabase, Pools};
+use crate::auth::names::{DatabaseName, UserName};
+use crate::auth::secret::Secret;
+use crate::pool::credentials::Credentials;
+use crate::pool::needs::Needs;
+use crate::pool::pool::Pool;
+use crate::pool::settings::lookup::{Asking, Lookup};
+
+impl Pools {
+    /// How users of a database are looked up, as far as the database itself says; `None`: there
+    /// is no such database.
+    pub fn lookup_of(&self, database: &DatabaseName) -> Option<Lookup> {
+        let state = self.state();
+        let settings = state.settings.databases.get(database)?;
+        Some(settings.lookup.clone())
+    }
+
+    /// The pool in which users are looked up: in this database, as this user, who has this
+    /// secret. Nothing that a client says has any part in it.
+    ///
+    /// # Errors
+    /// There is no such database.
+    pub fn lookup_pool(
+        &self,
+        database: &DatabaseName,
+        user: &UserName,
+        secret: Option<Arc<Secret>>,
+        asking: Asking,
+    ) -> Result<Arc<Pool>, NoSuchDatabase> {
+        let needs = Needs::of_lookup(asking);
+        let no_database = || NoSuchDatabase(database.clone());
+        let mut state = self.state();
+        let settings = state.settings.databases.get(database);
+        let settings = settings.cloned().ok_or_else(no_database)?;
+        let settings = needs
+            .apply(&settings, &state.settings.roles)
+            .ok_or_else(no_database)?;
+        let key = Key {
+            database: database.clone(),
+            user: user.clone(),
+            needs,
+        };
+        if let Some(pool) = state.pools.get(&key) {
+            pool.renew_secret(user, secret);
+            return Ok(pool.clone());
+        }
+        let credentials = Credentials::new(user.clone(), secret);
+        let pool = self.make(&mut state, settings, credentials);
+        state.pools.insert(key, pool.clone());
+        Ok(pool)
+    }
+}

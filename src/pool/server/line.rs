@@ -1,0 +1,97 @@
+//! The log's lines about one server: when it was opened, and when it is closed, however that
+//! comes.
+
+use std::sync::{Mutex, PoisonError};
+use std::time::Instant;
+
+use tracing::info;
+
+use crate::pool::lines;
+use crate::pool::server::info::ServerInfo;
+
+/// Who a server is, for the log. Tells of its opening when made and of its end when dropped.
+#[derive(Debug)]
+pub struct ServerLine {
+    id: u64,
+    database: String,
+    user: String,
+    address: String,
+    opened: Instant,
+    reason: Mutex<&'static str>,
+}
+
+impl ServerLine {
+    /// Notes a server that has logged in, at `address`.
+    pub(in crate::pool) fn open(
+        info: &ServerInfo,
+        (database, user): (&str, &str),
+        address: String,
+    ) -> Self {
+        let this = Self {
+            id: info.id,
+            database: database.to_owned(),
+            user: user.to_owned(),
+            address,
+            opened: Instant::now(),
+            reason: Mutex::new(UNCLEAN),
+        };
+        let (id, address, own) = (this.id, &this.address, &info.addresses.1);
+        let from = match own.as_str() {
+            "" => String::new(),
+            own => format!(" (from {own})"),
+        };
+        info!(
+            target: lines::CONNECTIONS, server = id, database, user, address, pid = info.pid,
+            "new connection to server{from}"
+        );
+        if !info.tls.is_empty() {
+            info!(
+                target: lines::CONNECTIONS, server = id, database, user, address,
+                "SSL established: {}", info.tls
+            );
+        }
+        this
+    }
+
+    /// Says why the server will be closed; the last reason counts.
+    pub fn because(&self, reason: &'static str) {
+        *self.reason.lock().unwrap_or_else(PoisonError::into_inner) = reason;
+    }
+}
+
+impl Drop for ServerLine {
+    fn drop(&mut self) {
+        let reason = *self.reason.lock().unwrap_or_else(PoisonError::into_inner);
+        let age = self.opened.elapsed().as_secs();
+        let Self {
+            id,
+            database,
+            user,
+            address,
+            ..
+        } = self;
+        info!(
+            target: lines::DISCONNECTIONS, server = *id, %database, %user, %address, reason, age,
+            "closing because: {reason} (age={age}s)"
+        );
+    }
+}
+
+// PgBouncer's words.
+
+/// Its settings are others now, or it was told to RECONNECT.
+pub const CHANGED: &str = "database configuration changed";
+/// It closed the connection, or broke the protocol.
+pub const CRASHED: &str = "server conn crashed?";
+/// Another pool needs its place.
+pub const EVICTED: &str = "evicted";
+/// Nobody has used it for too long.
+pub const IDLE: &str = "server idle timeout";
+/// It is too old.
+pub const LIFETIME: &str = "server lifetime over";
+/// It is paused.
+pub const PAUSED: &str = "pause mode";
+/// It did not answer the check.
+pub const TEST_FAILED: &str = "test query failed";
+/// Whose it was could be noticed.
+pub const UNCLEAN: &str = "unclean server";
