@@ -8,8 +8,8 @@ use tracing::{debug, info, warn};
 
 use crate::app::place::Place;
 use crate::console::{self, Role, Seat, is_console, is_of_our_user};
-use crate::pool::manager::next_id;
 use crate::pool::server::line::CRASHED;
+use crate::pool::workshop::next_id;
 use crate::session::carried::Arrived;
 use crate::session::error::SessionError;
 use crate::session::lines;

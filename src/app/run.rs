@@ -329,7 +329,7 @@ async fn tidy(process: Arc<Process>) {
         if process.standstill.is_wanted() {
             continue; // whoever takes the servers over tidies them
         }
-        pools.prewarm();
+        pools.tidy();
         for pool in pools.all() {
             tokio::spawn(async move { pool.tidy().await });
         }

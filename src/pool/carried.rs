@@ -2,16 +2,15 @@
 
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant, SystemTime};
 
 use deadpool::managed::Timeouts;
 use serde::{Deserialize, Serialize};
 
 use crate::pool::lease::Lease;
-use crate::pool::manager::raise_ids;
 use crate::pool::pool::Pool;
 use crate::pool::replies::{CarriedReplies, Replies};
+use crate::pool::server::connect::Place;
 use crate::pool::server::info::ServerInfo;
 use crate::pool::server::line::ServerLine;
 use crate::pool::server::reset::Soil;
@@ -19,6 +18,7 @@ use crate::pool::server::{Server, Unnamed};
 use crate::pool::settings::DatabaseSettings;
 use crate::pool::statement::{CarriedStatement, OnServer};
 use crate::pool::tracked::{Tracked, Values};
+use crate::pool::workshop::raise_ids;
 use crate::wire::buffer::Inbox;
 use crate::wire::cancel_key::CancelKey;
 use crate::wire::outbox::Outbox;
@@ -49,6 +49,7 @@ pub struct CarriedServer {
     /// What its pool tells new clients.
     pub welcome: Vec<(String, String)>,
     id: u64,
+    host: String,
     /// In microseconds since 1970.
     connected: u64,
     applied: Vec<(String, String)>,
@@ -58,8 +59,9 @@ pub struct CarriedServer {
     replies: CarriedReplies,
     /// In milliseconds from now. `None`: never.
     expires: Option<u64>,
-    /// In milliseconds.
+    /// In milliseconds, as `age`.
     idle: u64,
+    age: u64,
     /// It was outdated already, or these settings have changed since: it is used no more.
     made_for: Option<String>,
 }
@@ -99,6 +101,7 @@ impl Server {
             values: named(&self.tracked, &self.values),
             welcome: workshop.welcome().map(|w| pairs(&w)).unwrap_or_default(),
             id: self.info.id,
+            host: self.info.place.host.clone(),
             connected: micros(self.info.connected),
             applied: pairs(&self.applied),
             statements: self.statements.all().iter().map(|s| s.carry()).collect(),
@@ -108,10 +111,9 @@ impl Server {
             expires: self
                 .expires
                 .map(|at| millis(at.saturating_duration_since(now))),
+            age: millis(now.saturating_duration_since(self.born)),
             idle: millis(now.saturating_duration_since(self.used)),
-            made_for: workshop
-                .is_current(self.epoch)
-                .then(|| made_for(pool.database())),
+            made_for: (!self.info.is_obsolete()).then(|| made_for(pool.database())),
         })
     }
 }
@@ -136,7 +138,8 @@ impl Pool {
     pub async fn adopt(&self, carried: CarriedServer) -> Option<Lease> {
         let workshop = self.workshop();
         if workshop.welcome().is_none() && !carried.welcome.is_empty() {
-            workshop.greet_with(carried.welcome.iter().map(|(n, v)| (&**n, &**v)).collect());
+            let welcome = carried.welcome.iter().map(|(n, v)| (&**n, &**v));
+            workshop.greet_with(Arc::new(welcome.collect()));
         }
         let server = self.revive(carried)?;
         *workshop.adopted() = Some(server);
@@ -159,8 +162,12 @@ impl Pool {
         let key = carried.key.and_then(|key| CancelKey::parse(&key.0).ok());
         let seen = (stream.socket(), stream.tls());
         let connected = SystemTime::UNIX_EPOCH + Duration::from_micros(carried.connected);
-        let (registry, target) = (&workshop.registry, &workshop.target);
-        let info = ServerInfo::register_since(connected, registry, target, key, (seen, carried.id));
+        let place = Place::carried(&workshop.target, carried.host, stream.socket());
+        let made = (seen, carried.id, workshop.registry.epoch());
+        let info = ServerInfo::register_since(connected, &workshop.registry, place, key, made);
+        if carried.made_for.as_deref() != Some(&*made_for(self.database())) {
+            info.make_obsolete();
+        }
         let mut statements = OnServer::default();
         for statement in &carried.statements {
             statements.add(self.statements().adopt(statement));
@@ -169,8 +176,6 @@ impl Pool {
         let line = ServerLine::open(&info, whose, stream.socket().peer_name());
         let now = Instant::now();
         let ago = |ms| now.checked_sub(Duration::from_millis(ms)).unwrap_or(now);
-        let is_same = carried.made_for.as_deref() == Some(&*made_for(self.database()));
-        let epoch = workshop.epoch.load(Ordering::Relaxed);
         Some(Box::new(Server {
             inbox: Inbox::default(),
             outbox: Outbox::default(),
@@ -183,12 +188,8 @@ impl Pool {
             info,
             tracked: workshop.tracked.clone(),
             expires: carried.expires.map(|ms| now + Duration::from_millis(ms)),
+            born: ago(carried.age),
             used: ago(carried.idle),
-            epoch: if is_same {
-                epoch
-            } else {
-                epoch.wrapping_sub(1)
-            },
             _places: workshop.places_at_once(),
             line,
             stream,

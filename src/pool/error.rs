@@ -15,6 +15,9 @@ pub enum ConnectError {
     /// The socket cannot be connected, or broke.
     #[error("cannot connect to the server: {0}")]
     Io(#[from] io::Error),
+    /// The host name has no address.
+    #[error("cannot look up the server's host name: {0}")]
+    Dns(#[source] io::Error),
     /// It took too long.
     #[error("server did not answer within server_connect_timeout ({0:?})")]
     Timeout(Duration),
@@ -51,6 +54,23 @@ pub enum ConnectError {
 }
 
 impl ConnectError {
+    /// Whether it may be over soon, and who waits had better go on waiting: a server that cannot
+    /// be reached, or is only just starting.
+    pub fn may_pass(&self) -> bool {
+        match self {
+            Self::Dns(_) | Self::Io(_) | Self::Timeout(_) | Self::Retry => true,
+            Self::Refused(error) => error.code == SqlState::CANNOT_CONNECT_NOW,
+            Self::Cached(error) => error.may_pass(),
+            Self::Cleartext
+            | Self::Framing(_)
+            | Self::NoSecret(..)
+            | Self::Protocol(_)
+            | Self::Scram(_)
+            | Self::TlsName(_)
+            | Self::TlsRefused => false,
+        }
+    }
+
     /// What a client is told: no addresses, the server's own words where there are some.
     pub fn to_client(&self) -> ErrorResponse {
         match self {
@@ -65,19 +85,21 @@ impl ConnectError {
                     ),
                 )
             }
-            Self::Timeout(_) => ErrorResponse::fatal(
-                SqlState::CONNECTION_FAILURE,
-                "cannot connect to the server within server_connect_timeout",
-            ),
-            Self::Io(_) => {
-                ErrorResponse::fatal(SqlState::CONNECTION_FAILURE, "cannot connect to the server")
+            Self::Timeout(_) => {
+                ErrorResponse::fatal(SqlState::CONNECTION_FAILURE, "connect timeout")
             }
+            Self::Dns(_) | Self::Io(_) => {
+                ErrorResponse::fatal(SqlState::CONNECTION_FAILURE, "connect failed")
+            }
+            Self::NoSecret(..) => ErrorResponse::fatal(
+                SqlState::CONNECTION_FAILURE,
+                "server login failed: wrong password type",
+            ),
             Self::TlsRefused
             | Self::TlsName(_)
             | Self::Framing(_)
             | Self::Protocol(_)
             | Self::Scram(_)
-            | Self::NoSecret(..)
             | Self::Cleartext
             | Self::Retry => ErrorResponse::fatal(
                 SqlState::CONNECTION_FAILURE,

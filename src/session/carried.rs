@@ -15,10 +15,10 @@ use crate::auth::secret::Secret;
 use crate::policy::admission::{Admission, Policy};
 use crate::policy::grant::Origin;
 use crate::pool::carried::{CarriedServer, from_named, micros, named, pairs};
-use crate::pool::manager::raise_ids;
 use crate::pool::server::Server;
 use crate::pool::tracked::Values;
-use crate::pool::{Lease, Pool, Pools};
+use crate::pool::workshop::raise_ids;
+use crate::pool::{Lease, Member, Pool, Pools};
 use crate::session::audit::Who;
 use crate::session::context::Context;
 use crate::session::downstream::Downstream;
@@ -90,7 +90,7 @@ pub struct Carried {
 #[derive(Debug)]
 pub struct Arrived {
     carried: Carried,
-    found: std::result::Result<(Admission, Arc<Pool>), ErrorResponse>,
+    found: std::result::Result<(Admission, Member), ErrorResponse>,
     lease: Option<Lease>,
     had_server: bool,
 }
@@ -185,7 +185,7 @@ impl Carried {
         policy: &Policy,
         settings: &SessionSettings,
         pools: &Pools,
-    ) -> std::result::Result<(Admission, Arc<Pool>), ErrorResponse> {
+    ) -> std::result::Result<(Admission, Member), ErrorResponse> {
         let withdrawn = || {
             ErrorResponse::fatal(
                 SqlState::ADMIN_SHUTDOWN,
@@ -279,40 +279,43 @@ impl Arrived {
         refused: &mut Option<Stream>,
     ) -> Result<Session> {
         let stream = Stream::from(socket);
-        match self.found {
-            Err(ref error) => {
-                *refused = Some(stream);
-                Err(SessionError::Refused(error.clone()))
-            }
-            Ok(_) if self.had_server && self.lease.is_none() => {
-                *refused = Some(stream);
-                Err(SessionError::Refused(ErrorResponse::fatal(
+        let Self {
+            carried,
+            found,
+            lease,
+            had_server,
+        } = self;
+        let held = found.map_err(SessionError::Refused).and_then(|found| {
+            if had_server && lease.is_none() {
+                return Err(SessionError::Refused(ErrorResponse::fatal(
                     SqlState::ADMIN_SHUTDOWN,
                     "terminating connection because the pooler was restarted",
-                )))
+                )));
             }
-            Ok((ref admission, ref pool)) => {
-                let (admission, pool) = (admission.clone(), pool.clone());
-                match hold(cx, &admission, &pool) {
-                    Ok(places) => Ok(self.session(cx, client, stream, (admission, pool, places))),
-                    Err(error) => {
-                        *refused = Some(stream);
-                        Err(error)
-                    }
-                }
+            let places = hold(cx, &found.0, &found.1)?;
+            Ok((found.0, found.1, places))
+        });
+        match held {
+            Ok(held) => Ok(carried.session(cx, client, stream, lease, held)),
+            Err(error) => {
+                *refused = Some(stream);
+                Err(error)
             }
         }
     }
+}
 
+impl Carried {
     fn session(
         self,
         cx: &Context,
         client: &Rc<Client>,
         stream: Stream,
-        (admission, pool, places): (Admission, Arc<Pool>, Places),
+        lease: Option<Lease>,
+        (admission, pool, places): (Admission, Member, Places),
     ) -> Session {
-        let secret = self.carried.secret(&cx.settings());
-        let carried = self.carried;
+        let secret = self.secret(&cx.settings());
+        let carried = self;
         client.role.replace(carried.role.clone());
         client.pool_user.replace(pool.user().to_string());
         client.who.replace(Rc::new(Who {
@@ -348,7 +351,7 @@ impl Arrived {
         }
         let mut inbox = Inbox::default();
         inbox.put(&carried.unread.0);
-        let linked = self.lease.map(|mut lease| {
+        let linked = lease.map(|mut lease| {
             lease.server().info.lend(client.id, Instant::now());
             lease
         });

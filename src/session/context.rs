@@ -108,6 +108,14 @@ impl Context {
             return;
         }
         self.roster.expire(now);
+        // Who holds a server that is to be closed may have to let go of it.
+        let holds_obsolete = |client: &Rc<Client>| {
+            let server = client.server.borrow();
+            server.as_ref().is_some_and(|server| server.is_obsolete())
+        };
+        for client in self.roster.select(holds_obsolete) {
+            client.wake();
+        }
         let now = self.bench.tick();
         let ended = |client: &Rc<Client>| {
             let admission = client.admission.borrow();

@@ -14,11 +14,9 @@ use crate::policy::admission::Admission;
 use crate::policy::role::ReadOnly;
 use crate::pool::error::CheckoutError;
 use crate::pool::pools::ClientPlace;
-use crate::pool::server::reset::Soil;
 use crate::pool::server::{Server, line};
-use crate::pool::settings::PoolMode;
 use crate::pool::tracked::Values;
-use crate::pool::{Lease, Pool, Released};
+use crate::pool::{Lease, Member, Released};
 use crate::session::carried::Parts;
 use crate::session::context::Context;
 use crate::session::downstream::bit;
@@ -41,7 +39,7 @@ type Result<T> = std::result::Result<T, SessionError>;
 pub struct Session {
     pub(super) line: Line,
     pub(super) client: Rc<Client>,
-    pub(super) pool: Arc<Pool>,
+    pub(super) pool: Member,
     /// What the users file knows of the user, for servers opened in its name.
     pub(super) secret: Option<Arc<Secret>>,
     /// Settings of the start-up packet that the server does not report.
@@ -230,7 +228,6 @@ impl Session {
             let waited = {
                 let (line, parts) = self.parts();
                 let client = parts.client;
-                let limit = parts.pool.settings().query_wait_timeout;
                 let mut checkout = pin!(parts.pool.checkout());
                 let mut kept = None;
                 poll_fn(|task| {
@@ -244,6 +241,7 @@ impl Session {
                         return Poll::Ready(Ok(kept.take()));
                     }
                     if client.state.get() != ClientState::Waiting {
+                        let limit = parts.pool.query_wait_timeout(&client.user.borrow());
                         client.enter(ClientState::Waiting, began, limit);
                     }
                     match client.take_signal() {
@@ -469,14 +467,9 @@ impl Session {
     }
 
     /// Gives the server of a client that has said goodbye back, if it may be.
-    fn leave(&self, cx: &Context, mut lease: Lease, now: Instant) {
+    fn leave(&self, cx: &Context, lease: Lease, now: Instant) {
         if self.replication.is_some() {
             return;
-        }
-        if self.pool.settings().mode == PoolMode::Session {
-            // Everything a session may leave behind is DISCARD ALL's business.
-            let server = lease.server();
-            server.soil = server.soil.max(Soil::Statements);
         }
         release(cx, lease, now);
     }

@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use crate::policy::admission::Admission;
 use crate::policy::role::Role;
-use crate::pool::Pool;
 use crate::pool::pools::{ClientPlace, NoPlace};
 use crate::pool::tracked::Values;
+use crate::pool::{Member, Pool};
 use crate::session::context::Context;
 use crate::session::downstream::Downstream;
 use crate::session::error::SessionError;
@@ -169,7 +169,7 @@ impl Proved {
 
 struct Prepared {
     admission: Admission,
-    pool: Arc<Pool>,
+    pool: Member,
     places: (ClientPlace, Option<Connected>),
     reported: Arc<Parameters>,
     asked: Asked,
@@ -301,7 +301,11 @@ pub(super) fn too_many_of(role: &Role) -> SessionError {
 }
 
 pub(super) fn too_many(no_place: &NoPlace) -> ErrorResponse {
-    ErrorResponse::fatal(SqlState::TOO_MANY_CONNECTIONS, no_place.to_string())
+    let code = match no_place {
+        NoPlace::Disabled(_) => SqlState::CANNOT_CONNECT_NOW,
+        NoPlace::Database | NoPlace::Process => SqlState::TOO_MANY_CONNECTIONS,
+    };
+    ErrorResponse::fatal(code, no_place.to_string())
 }
 
 /// What changes the meaning of a statement's text for this client.
