@@ -126,6 +126,46 @@ install_extauth() {
     compgen -G '/usr/lib/*/libpam_wrapper.so' >/dev/null || apt_install libpam-wrapper
 }
 
+# Prints the path of a PgBouncer that is newer than Debian's own, built from the sources of Debian's
+# next release.
+install_new_pgbouncer() {
+    local folder=$CACHE/pgbouncer work
+    if [[ ! -x $folder/pgbouncer ]]; then
+        local missing=()
+        has pkg-config || missing+=(pkg-config)
+        has make || missing+=(make)
+        has dpkg-source || missing+=(dpkg-dev)
+        local name
+        for name in libevent-dev libssl-dev libc-ares-dev libpam0g-dev libldap-dev libsystemd-dev; do
+            dpkg-query -W "$name" >/dev/null 2>&1 || missing+=("$name")
+        done
+        ((${#missing[@]} == 0)) || apt_install "${missing[@]}"
+        say "building PgBouncer"
+        mkdir -p "$CACHE"
+        work=$(mktemp -d "$CACHE/pgbouncer.XXXXXX")
+        (
+            cd "$work"
+            mkdir -p lists/partial
+            echo "deb-src http://deb.debian.org/debian sid main" >sources.list
+            local apt=(
+                apt-get -qq -o Dir::Etc::sourcelist="$work/sources.list" -o Dir::Etc::sourceparts=-
+                -o Dir::State::lists="$work/lists" -o APT::Sandbox::User=root
+            )
+            "${apt[@]}" update
+            "${apt[@]}" --download-only source pgbouncer
+            mkdir tree
+            tar xf pgbouncer_*.orig.tar.* --strip-components=1 -C tree
+            cd tree
+            ./configure --with-cares --with-pam --with-ldap --with-systemd
+            make pgbouncer
+        ) >"$work/log" 2>&1 || { tail -20 "$work/log" >&2; rm -rf "$work"; die "no PgBouncer"; }
+        rm -rf "$folder"
+        mv "$work/tree" "$folder"
+        rm -rf "$work"
+    fi
+    echo "$folder/pgbouncer"
+}
+
 # Prints the bin folder of npm's PostgreSQL of a major version, installing it if needed.
 install_npm_postgres() {
     local version=${NPM_POSTGRES[$1]:-} arch work
