@@ -250,3 +250,93 @@ async fn a_process_takes_the_place_of_another_and_no_client_notices() {
             .is_ok()
     );
 }
+
+#[tokio::test]
+async fn suspend_is_refused_twice_and_beside_a_pause_and_undone_by_resume() {
+    let postgres = Postgres::start().await;
+    let pooler = Pooler::start(&settings(&postgres, "", "")).await;
+    let owner = console(&pooler).await;
+    let says = async |sql: &str| {
+        let error = owner.simple_query(sql).await.unwrap_err();
+        error.as_db_error().unwrap().message().to_owned()
+    };
+    owner.simple_query("SUSPEND").await.unwrap();
+    assert_eq!(says("SUSPEND").await, "already suspended/paused");
+    assert_eq!(says("PAUSE").await, "already suspended/paused");
+    owner.simple_query("RESUME").await.unwrap();
+    assert_eq!(says("RESUME").await, "pooler is not paused/suspended");
+    owner.simple_query("PAUSE shop").await.unwrap();
+    let error = says("SUSPEND").await;
+    assert_eq!(error, "cannot suspend with paused databases");
+}
+
+#[tokio::test]
+async fn without_anybody_to_take_over_from_a_process_starts_as_ever() {
+    let postgres = Postgres::start().await;
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_pgwarden"));
+    command.arg("-R");
+    let text = settings(&postgres, "", "");
+    let pooler = Pooler::start_with(&text, &[], command).await;
+    let mut client = Raw::app(pooler.port).await;
+    assert_eq!(client.query("select 1").await.value(), "1");
+}
+
+#[tokio::test]
+async fn a_rolling_restart_behind_one_port_fails_no_transaction() {
+    let postgres = Postgres::start().await;
+    postgres
+        .run("create table seen (n int); grant all on seen to app")
+        .await;
+    let text = |number: u16| {
+        let process = format!("peer_id = {number}");
+        let text = settings(&postgres, &process, "mode = \"transaction\"");
+        format!("so_reuseport = true\n{text}")
+    };
+    let mut old = Pooler::start(&text(1)).await;
+    let port = old.port;
+    let stop = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let mut load = Vec::new();
+    for number in 0..8_i32 {
+        let stop = stop.clone();
+        load.push(tokio::spawn(async move {
+            let mut done = 0_i64;
+            while !stop.load(std::sync::atomic::Ordering::Relaxed) {
+                // What is in the queue of a socket that closes is lost: no transaction yet.
+                let Ok(mut client) = connect(port, "app", "shop").await else {
+                    continue;
+                };
+                for _ in 0..5 {
+                    let block = client.transaction().await.unwrap();
+                    let sql = "insert into seen values ($1)";
+                    block.execute(sql, &[&number]).await.unwrap();
+                    block.commit().await.unwrap();
+                    done += 1;
+                }
+            }
+            done
+        }));
+    }
+    let admin = postgres.admin().await;
+    let count = async || -> i64 {
+        let sql = "select count(*) from seen";
+        admin.query_one(sql, &[]).await.unwrap().get(0)
+    };
+    eventually("the load runs", async || count().await > 20).await;
+    let new = old.start_beside(&text(2)).await;
+    let owner = console(&old).await;
+    owner
+        .simple_query("SHUTDOWN WAIT_FOR_CLIENTS")
+        .await
+        .unwrap();
+    drop(owner);
+    assert!(old.ended().await.success());
+    let by_then = count().await;
+    eventually("the new one serves", async || count().await > by_then + 20).await;
+    stop.store(true, std::sync::atomic::Ordering::Relaxed);
+    let mut done = 0;
+    for task in load {
+        done += task.await.unwrap();
+    }
+    assert_eq!(done, count().await);
+    drop(new);
+}

@@ -66,7 +66,7 @@ pub(super) async fn act(command: &Command, console: &Console, line: &mut Line) -
 /// Stops lending and waits until no server is left.
 async fn pause(name: Option<&str>, console: &Console, line: &mut Line) -> Outcome {
     let pools = console.control.pools();
-    let database = match not_paused(pools).and_then(|()| known(pools, "pause", name)) {
+    let database = match not_paused(console).and_then(|()| known(pools, "pause", name)) {
         Ok(database) => database,
         Err(error) => return Ok(Err(error)),
     };
@@ -136,7 +136,8 @@ fn resume(name: Option<&str>, console: &Console) -> Result<Reply, ErrorResponse>
         if console.control.is_shutting_down() {
             return Err(error("pooler is shutting down"));
         }
-        if !pools.resume(None) {
+        let undone = console.control.unsuspend() | pools.resume(None);
+        if !undone {
             return Err(error("pooler is not paused/suspended"));
         }
         info!(database = "*", "resumed");
@@ -172,7 +173,7 @@ fn reconnect(name: Option<&str>, pools: &Pools) -> Result<Reply, ErrorResponse> 
 /// Pauses databases by name and sends their clients away; their servers go with them.
 async fn kill(name: Option<&str>, console: &Console) -> Result<Reply, ErrorResponse> {
     let pools = console.control.pools();
-    not_paused(pools)?;
+    not_paused(console)?;
     let databases = match known(pools, "kill", name)? {
         Some(database) => vec![database],
         None => pools
@@ -211,8 +212,9 @@ async fn reload(console: &Console) -> Result<Reply, ErrorResponse> {
     }
 }
 
-fn not_paused(pools: &Pools) -> Result<(), ErrorResponse> {
-    if pools.is_paused(None) {
+fn not_paused(console: &Console) -> Result<(), ErrorResponse> {
+    let control = &*console.control;
+    if control.is_suspended() || control.pools().is_paused(None) {
         Err(error("already suspended/paused"))
     } else {
         Ok(())

@@ -4,11 +4,14 @@
 //! read them out of our memory as well. Every other administrator sees the same columns without
 //! (`show::fds`). SHOW HANDOVER then tells a pgwarden what PgBouncer's columns have no room for.
 
+use crate::auth::names::DatabaseName;
 use crate::console::control::{Descriptor, HandedOver};
 use crate::console::serve::{Line, Parting};
 use crate::console::{Console, Role};
 use crate::wire::backend::{self, Column, TransactionStatus};
+use crate::wire::error_response::ErrorResponse;
 use crate::wire::frontend::Tag;
+use crate::wire::sqlstate::SqlState;
 
 /// What a process that takes over asks for.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -17,7 +20,7 @@ pub(super) enum Wish {
     Sockets,
     /// What is to be known of the sockets that were sent before: `SHOW HANDOVER`.
     States,
-    /// TEMPORARY
+    /// `SUSPEND`: the first step of taking over, undone with the connection.
     Suspend,
 }
 
@@ -63,6 +66,21 @@ pub(super) async fn answer(wish: Wish, line: &mut Line, console: &Console) -> Re
             }
         }
         Wish::Suspend => {
+            let control = &*console.control;
+            let pools = control.pools();
+            let paused = |name: &DatabaseName| pools.is_paused(Some(name));
+            let refused = if control.is_suspended() || pools.is_paused(None) {
+                Some("already suspended/paused")
+            } else if pools.databases().iter().any(|of| paused(&of.name)) {
+                Some("cannot suspend with paused databases")
+            } else {
+                None
+            };
+            if let Some(why) = refused {
+                ErrorResponse::error(SqlState::PROTOCOL_VIOLATION, why).put(line.outbox());
+                backend::put_ready_for_query(line.outbox(), TransactionStatus::Idle);
+                return Ok(());
+            }
             line.suspension = Some(Suspension(console.control.clone()));
             console.control.suspend().await;
             backend::put_command_complete(line.outbox(), "SUSPEND");

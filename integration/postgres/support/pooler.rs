@@ -39,11 +39,25 @@ impl Pooler {
         files: &[(&str, &str)],
         mut command: Command,
     ) -> Self {
+        Self::start_at(free_port(), settings, files, &mut command).await
+    }
+
+    /// Starts another pooler on the same port, for which both need `so_reuseport`.
+    pub(crate) async fn start_beside(&self, settings: &str) -> Self {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_pgwarden"));
+        Self::start_at(self.port, settings, &[], &mut command).await
+    }
+
+    async fn start_at(
+        port: u16,
+        settings: &str,
+        files: &[(&str, &str)],
+        command: &mut Command,
+    ) -> Self {
         let dir = tempfile::Builder::new()
             .prefix("pgwarden-pooler-")
             .tempdir()
             .unwrap();
-        let port = free_port();
         for (name, text) in files {
             fs::write(dir.path().join(name), text).unwrap();
         }
