@@ -33,6 +33,7 @@ pub(super) async fn serve(mut socket: Socket, place: &Place) {
         |address: Option<std::net::SocketAddr>| address.map(|a| a.to_string()).unwrap_or_default();
     let addresses = (text(socket.peer_addr()), text(socket.local_addr()));
     let client = Client::new(next_id(), addresses);
+    client.fd.set(socket.number());
     client.peer.replace(socket.peer_name());
     let _entry = place.session.roster.enter(&client);
     let logins = &place.session.logins;

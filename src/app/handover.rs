@@ -14,6 +14,7 @@ use crate::app::workers::Order;
 use crate::console::control::{Descriptor, HandedOver};
 use crate::pool::carried::CarriedServer;
 use crate::session::carried::Carried;
+use crate::session::roster::Client;
 use crate::wire::cancel_key::CancelKey;
 use crate::wire::printable::Printable;
 
@@ -72,6 +73,27 @@ impl Process {
         all
     }
 
+    /// All sockets without TLS, and nothing secret: what an administrator sees who is not of our
+    /// own user.
+    pub(super) async fn describe_all(&self) -> Vec<Descriptor> {
+        let listeners = self.listeners_to_hand_over();
+        let mut all: Vec<_> = listeners.into_iter().map(|listener| listener.row).collect();
+        let clients = self.workers.descriptors().await;
+        for pool in self.pools.all() {
+            let servers = pool.servers();
+            let plain = servers.iter().filter(|server| server.tls.is_empty());
+            all.extend(plain.map(|server| Descriptor {
+                user: pool.user().to_string(),
+                database: pool.database_name().to_string(),
+                address: server.addresses.0.clone(),
+                link: linked_to(server.fd, &clients),
+                ..row(server.fd, "server")
+            }));
+        }
+        all.extend(clients);
+        all
+    }
+
     /// Tells the clients that could not be handed over that they have to go, and gives them a
     /// moment to hear it.
     pub(super) async fn end_the_rest(&self) {
@@ -119,6 +141,24 @@ impl Process {
             }
         }
         all
+    }
+}
+
+/// The client that has the server with this descriptor; 0: none.
+fn linked_to(server: i32, clients: &[Descriptor]) -> i32 {
+    let has = clients.iter().find(|client| client.link == server);
+    has.map_or(0, |client| client.fd)
+}
+
+/// A client as everybody may see it.
+pub(super) fn row_of(client: &Client) -> Descriptor {
+    let server = client.server.borrow();
+    Descriptor {
+        user: client.user.borrow().clone(),
+        database: client.database.borrow().clone(),
+        address: client.addresses.0.clone(),
+        link: server.as_ref().map_or(0, |server| server.fd),
+        ..row(client.fd.get(), "client")
     }
 }
 

@@ -19,7 +19,7 @@ use crate::app::systemd;
 use crate::app::workers::{Order, Workers};
 use crate::config::settings::Settings;
 use crate::console::control::{
-    Answer, ClientRow, Control, HandedOver, PeerRow, SettingRow, ShutdownMode, UserRow,
+    Answer, ClientRow, Control, Descriptor, HandedOver, PeerRow, SettingRow, ShutdownMode, UserRow,
     database_removed,
 };
 use crate::policy::admission::Policy;
@@ -340,6 +340,10 @@ impl Control for Process {
 
     fn hand_over(&self) -> Answer<'_, Vec<HandedOver>> {
         Box::pin(self.hand_over_all())
+    }
+
+    fn descriptors(&self) -> Answer<'_, Vec<Descriptor>> {
+        Box::pin(self.describe_all())
     }
 
     fn unsuspend(&self) -> bool {

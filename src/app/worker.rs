@@ -12,6 +12,7 @@ use tokio::task::LocalSet;
 use tokio::time::MissedTickBehavior;
 
 use crate::app::connection;
+use crate::app::handover;
 use crate::app::place::Place;
 use crate::app::process::Process;
 use crate::app::workers::Order;
@@ -100,6 +101,11 @@ async fn obey(place: Rc<Place>, number: usize, mut orders: UnboundedReceiver<Ord
                     .map(|client| row(client))
                     .collect();
                 let _ = answer.send(rows);
+            }
+            Order::Descriptors(answer) => {
+                let all = place.session.roster.all();
+                let plain = all.iter().filter(|client| client.tls.borrow().is_empty());
+                let _ = answer.send(plain.map(|client| handover::row_of(client)).collect());
             }
             Order::Connection(socket) => {
                 let place = place.clone();

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::sync::{Notify, oneshot};
 
-use crate::console::control::ClientRow;
+use crate::console::control::{ClientRow, Descriptor};
 use crate::console::settings::ConsoleSettings;
 use crate::session::carried::{Arrived, Carried};
 use crate::session::keys::worker_of;
@@ -26,6 +26,8 @@ pub(super) enum Order {
     Carry(oneshot::Sender<Vec<Carried>>),
     /// List the clients.
     Clients(oneshot::Sender<Vec<ClientRow>>),
+    /// List the sockets of the clients.
+    Descriptors(oneshot::Sender<Vec<Descriptor>>),
     /// Serve a new connection.
     Connection(Socket),
     /// Send clients away as they fall idle.
@@ -80,6 +82,17 @@ impl Workers {
         };
         self.load[worker].fetch_add(1, Ordering::Relaxed);
         self.send(worker, Order::Arrive(Box::new(arrived)));
+    }
+
+    /// The sockets of the clients of all workers, without secrets.
+    pub(super) async fn descriptors(&self) -> Vec<Descriptor> {
+        let mut all = Vec::new();
+        for worker in 0..self.orders.len() {
+            let (answer, wait) = oneshot::channel();
+            self.send(worker, Order::Descriptors(answer));
+            all.extend(wait.await.unwrap_or_default());
+        }
+        all
     }
 
     /// What another process needs to know of the clients of all workers.

@@ -259,6 +259,7 @@ impl Arrived {
         let since = std::time::Duration::from_micros(self.carried.connected);
         let connected = SystemTime::UNIX_EPOCH + since;
         let client = Client::since(self.carried.id, addresses, connected);
+        client.fd.set(socket.number());
         client.user.replace(self.carried.user.clone());
         client.database.replace(self.carried.database.clone());
         client

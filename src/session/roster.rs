@@ -37,6 +37,8 @@ pub struct Client {
     pub addresses: (String, String),
     /// Where it is, for the log: `host:port` or `unix(pid):port`.
     pub peer: RefCell<String>,
+    /// The number of its socket's descriptor.
+    pub fd: Cell<i32>,
     /// When it came.
     pub connected: SystemTime,
     /// TLS version and cipher; empty without.
@@ -120,6 +122,7 @@ impl Client {
             application_name: RefCell::default(),
             addresses,
             peer: RefCell::default(),
+            fd: Cell::new(0),
             connected,
             tls: RefCell::default(),
             replication: Cell::new("none"),

@@ -3,7 +3,7 @@
 use std::io;
 use std::mem::MaybeUninit;
 use std::net::SocketAddr;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::thread::{self, ThreadId};
@@ -161,6 +161,12 @@ impl Socket {
 }
 
 impl Socket {
+    /// The number of the descriptor; 0: it is lost.
+    pub fn number(&self) -> i32 {
+        self.descriptor()
+            .map_or(0, |descriptor| descriptor.as_raw_fd())
+    }
+
     /// The descriptor. `None`: it is lost.
     pub fn descriptor(&self) -> Option<BorrowedFd<'_>> {
         match &self.kind {

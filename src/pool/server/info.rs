@@ -18,6 +18,8 @@ pub struct ServerInfo {
     pub id: u64,
     /// Process id at the server; 0 if it did not tell.
     pub pid: u32,
+    /// The number of its socket's descriptor.
+    pub fd: i32,
     /// When it had logged in.
     pub connected: SystemTime,
     /// The server's address and port, and ours; empty for a Unix socket.
@@ -83,6 +85,7 @@ impl ServerInfo {
         let info = Arc::new(Self {
             id,
             pid: key.as_ref().map_or(0, CancelKey::pid),
+            fd: socket.number(),
             connected,
             addresses: (address(socket.peer_addr()), address(socket.local_addr())),
             tls: tls.unwrap_or_default(),
