@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs what the tests and the demo need on a machine that has cargo and apt.
 #
-#   install.sh [build] [postgres] [extauth] [python] [node] [pgbouncer] [postgres-13|14|16|17|18]…
+#   install.sh [build] [postgres] [extauth] [python] [node] [pgbouncer] [pgbouncer_exporter] [postgres-13|14|16|17|18]…
 #
 # Without arguments: build postgres python node. Says nothing and is quick when all is
 # there. Or source it and call `install_…`. Starts no service and creates no system cluster.
@@ -120,22 +120,26 @@ install_pgbouncer() {
     has pgbouncer || [[ -x /usr/sbin/pgbouncer ]] || without_services apt_install pgbouncer
 }
 
+install_pgbouncer_exporter() {
+    has prometheus-pgbouncer-exporter || without_services apt_install prometheus-pgbouncer-exporter
+}
+
 # An LDAP server, and a libpam that looks for its services elsewhere.
 install_extauth() {
     [[ -x /usr/sbin/slapd ]] || without_services apt_install slapd
     compgen -G '/usr/lib/*/libpam_wrapper.so' >/dev/null || apt_install libpam-wrapper
 }
 
-# Prints the path of a PgBouncer that is newer than Debian's own, built from the sources of Debian's
-# next release.
+# Prints the path of a PgBouncer that is newer than Debian's own: built from the archive's sources of
+# the version we replace or, where that is gone, of the next stable release.
 install_new_pgbouncer() {
     local folder=$CACHE/pgbouncer work
     if [[ ! -x $folder/pgbouncer ]]; then
-        local missing=()
+        local missing=() name
         has pkg-config || missing+=(pkg-config)
         has make || missing+=(make)
         has dpkg-source || missing+=(dpkg-dev)
-        local name
+        has curl || missing+=(curl)
         for name in libevent-dev libssl-dev libc-ares-dev libpam0g-dev libldap-dev libsystemd-dev; do
             dpkg-query -W "$name" >/dev/null 2>&1 || missing+=("$name")
         done
@@ -143,28 +147,42 @@ install_new_pgbouncer() {
         say "building PgBouncer"
         mkdir -p "$CACHE"
         work=$(mktemp -d "$CACHE/pgbouncer.XXXXXX")
-        (
-            cd "$work"
-            mkdir -p lists/partial
-            echo "deb-src http://deb.debian.org/debian sid main" >sources.list
-            local apt=(
-                apt-get -qq -o Dir::Etc::sourcelist="$work/sources.list" -o Dir::Etc::sourceparts=-
-                -o Dir::State::lists="$work/lists" -o APT::Sandbox::User=root
-            )
-            "${apt[@]}" update
-            "${apt[@]}" --download-only source pgbouncer
-            mkdir tree
-            tar xf pgbouncer_*.orig.tar.* --strip-components=1 -C tree
-            cd tree
-            ./configure --with-cares --with-pam --with-ldap --with-systemd
-            make pgbouncer
-        ) >"$work/log" 2>&1 || { tail -20 "$work/log" >&2; rm -rf "$work"; die "no PgBouncer"; }
-        rm -rf "$folder"
+        mkdir "$work/tree"
+        if ! { pgbouncer_source "$work" && pgbouncer_build "$work/tree"; } >"$CACHE/pgbouncer.log" 2>&1
+        then
+            tail -20 "$CACHE/pgbouncer.log" >&2
+            rm -rf "$work"
+            die "PgBouncer could not be built"
+        fi
         mv "$work/tree" "$folder"
         rm -rf "$work"
     fi
     echo "$folder/pgbouncer"
 }
+
+pgbouncer_source() (
+    cd "$1" || exit
+    local file=pgbouncer_1.25.2.orig.tar.gz
+    curl -fsS -o "$file" "http://deb.debian.org/debian/pool/main/p/pgbouncer/$file" \
+        && sha256sum --check --quiet <<<"924ad35113fd0a71c8e2dbe85b5d03445532e2b7b37a9f8a48983beea238b332  $file" \
+        || pgbouncer_of_next_debian || exit
+    tar xf pgbouncer_*.orig.tar.gz --strip-components=1 -C tree
+)
+
+pgbouncer_of_next_debian() {
+    mkdir -p lists/partial
+    echo "deb-src http://deb.debian.org/debian trixie main" >sources.list
+    local apt=(
+        apt-get -qq -o Dir::Etc::sourcelist="$PWD/sources.list" -o Dir::Etc::sourceparts=-
+        -o Dir::State::lists="$PWD/lists" -o APT::Sandbox::User=root
+    )
+    rm -f pgbouncer_*
+    "${apt[@]}" update && "${apt[@]}" --download-only source pgbouncer
+}
+
+pgbouncer_build() (
+    cd "$1" && ./configure --with-cares --with-pam --with-ldap --with-systemd && make pgbouncer
+)
 
 # Prints the bin folder of npm's PostgreSQL of a major version, installing it if needed.
 install_npm_postgres() {
@@ -232,7 +250,9 @@ if [[ ${BASH_SOURCE[0]} == "$0" ]]; then
     (($#)) || set -- build postgres python node
     for what in "$@"; do
         case $what in
-            build | postgres | extauth | python | node | pgbouncer) "install_$what" ;;
+            build | postgres | extauth | python | node | pgbouncer | pgbouncer_exporter)
+                "install_$what"
+                ;;
             postgres-*) install_npm_postgres "${what#postgres-}" >/dev/null ;;
             *) die "unknown: $what (see the head of this file)" ;;
         esac

@@ -107,7 +107,14 @@ impl Process {
     /// safe.
     pub(super) async fn cancel(&self, key: CancelKey, patience: Option<Duration>) {
         match self.peers.owner(key) {
-            Owner::Here(key) => self.workers.cancel(key).await,
+            Owner::Here(key) => {
+                let done = self.workers.cancel(key);
+                match patience {
+                    None => done.await,
+                    // Too late for what it was meant for: it is closed, whatever became of it.
+                    Some(limit) => drop(tokio::time::timeout(limit, done).await),
+                }
+            }
             Owner::Nobody => debug!("a cancel request was passed on too often"),
             Owner::Peer(peer, key) => peer.forward(&key, patience).await,
         }
@@ -323,9 +330,14 @@ impl Control for Process {
         names.extend(pools.users.keys().cloned());
         names
             .into_iter()
-            .map(|name| UserRow {
-                max_connections: pools.most_servers_of(name.as_str()),
-                name: name.to_string(),
+            .map(|name| {
+                let own = pools.users.get(name.as_str());
+                UserRow {
+                    max_connections: pools.most_servers_of(name.as_str()),
+                    max_clients: own.and_then(|own| own.max_clients),
+                    pool: own.map(|own| own.pool.clone()).unwrap_or_default(),
+                    name: name.to_string(),
+                }
             })
             .collect()
     }

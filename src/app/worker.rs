@@ -79,15 +79,11 @@ async fn obey(place: Rc<Place>, number: usize, mut orders: UnboundedReceiver<Ord
                 let rest = place.session.roster.end_the_rest(&restarted());
                 let _ = answer.send(rest);
             }
-            Order::Cancel(key, done) => {
-                if let Some(cancel) = place
-                    .session
-                    .roster
-                    .cancel(&key)
-                    .and_then(|server| server.begin_cancel())
-                {
+            Order::Cancel(key, mut done) => {
+                let place = place.clone();
+                if let Some(cancel) = place.session.roster.cancel(&key) {
                     tokio::task::spawn_local(async move {
-                        cancel.deliver().await;
+                        cancel.deliver(&place.session.roster, done.closed()).await;
                         let _ = done.send(());
                     });
                 }

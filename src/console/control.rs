@@ -9,12 +9,13 @@ use std::time::{Duration, SystemTime};
 use crate::console::{NAMES, is_console};
 use crate::policy::admission::Policy;
 use crate::pool::Pools;
+use crate::pool::settings::users::UserPool;
 use crate::session::audit::Who;
 use crate::session::denials::Denials;
 use crate::session::stats::LoginStats;
 use crate::session::usage::Usages;
 use crate::wire::error_response::ErrorResponse;
-use crate::wire::sqlstate::SqlState;
+use crate::wire::pooler_error::PoolerError;
 
 #[cfg(test)]
 pub(crate) mod fake;
@@ -104,12 +105,12 @@ pub trait Control: Send + Sync {
 
 /// What a client is told whose database was KILLed.
 pub fn database_removed() -> ErrorResponse {
-    ErrorResponse::fatal(SqlState::ADMIN_SHUTDOWN, "database removed")
+    PoolerError::DatabaseRemoved.into()
 }
 
 /// What a client is told that an operator has disconnected.
 pub fn forced_disconnect() -> ErrorResponse {
-    ErrorResponse::fatal(SqlState::ADMIN_SHUTDOWN, "admin forced disconnect")
+    PoolerError::ForcedDisconnect.into()
 }
 
 /// How to shut down.
@@ -261,12 +262,16 @@ pub struct PeerRow {
 }
 
 /// A user, as SHOW USERS prints it.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct UserRow {
     /// Its name.
     pub name: String,
     /// Most servers it may have; `None`: no limit.
     pub max_connections: Option<usize>,
+    /// Most clients; `None`: no limit.
+    pub max_clients: Option<usize>,
+    /// What is different in its pools.
+    pub pool: UserPool,
 }
 
 /// A setting, as SHOW CONFIG prints it.

@@ -4,14 +4,11 @@
 //! read them out of our memory as well. Every other administrator sees the same columns without
 //! (`show::fds`). SHOW HANDOVER then tells a pgwarden what PgBouncer's columns have no room for.
 
-use crate::auth::names::DatabaseName;
 use crate::console::control::{Descriptor, HandedOver};
 use crate::console::serve::{Line, Parting};
 use crate::console::{Console, Role};
 use crate::wire::backend::{self, Column, TransactionStatus};
-use crate::wire::error_response::ErrorResponse;
 use crate::wire::frontend::Tag;
-use crate::wire::sqlstate::SqlState;
 
 /// What a process that takes over asks for.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -20,8 +17,6 @@ pub(super) enum Wish {
     Sockets,
     /// What is to be known of the sockets that were sent before: `SHOW HANDOVER`.
     States,
-    /// `SUSPEND`: the first step of taking over, undone with the connection.
-    Suspend,
 }
 
 impl Wish {
@@ -32,9 +27,6 @@ impl Wish {
         }
         let text = std::str::from_utf8(body.strip_suffix(b"\0")?).ok()?;
         let text = text.trim().trim_end_matches(';').trim_end();
-        if text.eq_ignore_ascii_case("suspend") {
-            return Some(Self::Suspend);
-        }
         let mut words = text.split_ascii_whitespace();
         let (show, what) = (words.next()?, words.next()?);
         if !show.eq_ignore_ascii_case("show") || words.next().is_some() {
@@ -65,28 +57,6 @@ pub(super) async fn answer(wish: Wish, line: &mut Line, console: &Console) -> Re
                 }
             }
         }
-        Wish::Suspend => {
-            let control = &*console.control;
-            let pools = control.pools();
-            let paused = |name: &DatabaseName| pools.is_paused(Some(name));
-            let refused = if control.is_suspended() || pools.is_paused(None) {
-                Some("already suspended/paused")
-            } else if pools.databases().iter().any(|of| paused(&of.name)) {
-                Some("cannot suspend with paused databases")
-            } else {
-                None
-            };
-            if let Some(why) = refused {
-                ErrorResponse::error(SqlState::PROTOCOL_VIOLATION, why).put(line.outbox());
-                backend::put_ready_for_query(line.outbox(), TransactionStatus::Idle);
-                return Ok(());
-            }
-            line.suspension = Some(Suspension(console.control.clone()));
-            console.control.suspend().await;
-            backend::put_command_complete(line.outbox(), "SUSPEND");
-            backend::put_ready_for_query(line.outbox(), TransactionStatus::Idle);
-            return Ok(());
-        }
         Wish::States => {
             backend::put_row_description(line.outbox(), &[column(("state", TEXT, -1))]);
             for state in std::mem::take(&mut line.states) {
@@ -98,24 +68,6 @@ pub(super) async fn answer(wish: Wish, line: &mut Line, console: &Console) -> Re
     backend::put_command_complete(line.outbox(), "SHOW");
     backend::put_ready_for_query(line.outbox(), TransactionStatus::Idle);
     Ok(())
-}
-
-/// A SUSPEND, undone when dropped.
-pub(in crate::console) struct Suspension(std::sync::Arc<dyn crate::console::control::Control>);
-
-impl Drop for Suspension {
-    fn drop(&mut self) {
-        // Who shuts down after a SUSPEND has handed everything over.
-        if !self.0.is_shutting_down() {
-            self.0.unsuspend();
-        }
-    }
-}
-
-impl std::fmt::Debug for Suspension {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Suspension").finish_non_exhaustive()
-    }
 }
 
 fn put_row(out: &mut Vec<u8>, row: &Descriptor) {

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use tracing::debug;
 
-use crate::console::act::act;
+use crate::console::act::{Suspension, act};
 use crate::console::handover::{self, Wish};
 use crate::console::protocol::{Protocol, Step};
 use crate::console::{Console, Role};
@@ -62,7 +62,8 @@ pub async fn serve(
         states: Vec::new(),
         suspension: None,
     };
-    let mut protocol = Protocol::new(seat.role);
+    let style = seat.worker.settings().errors;
+    let mut protocol = Protocol::new(seat.role, style);
     let parting = loop {
         line.enter(ClientState::Idle);
         if let Err(parting) = line.exchange(&mut protocol, &seat, console).await {
@@ -75,7 +76,7 @@ pub async fn serve(
         Parting::Told(error) => {
             seat.worker.logins.error(error.code);
             lines::pooler_error(seat.client, &error.message);
-            error.put(line.outbox.buffer());
+            error.in_style(style).put(line.outbox.buffer());
             // Who is sent away may not be reading.
             let flush = line.outbox.flush(&mut line.stream);
             tokio::time::timeout(LAST_WORDS, flush)
@@ -107,7 +108,7 @@ pub(super) struct Line {
     /// What SHOW HANDOVER tells of the sockets that SHOW FDS has sent.
     pub(super) states: Vec<String>,
     /// A SUSPEND of this client's.
-    pub(super) suspension: Option<super::handover::Suspension>,
+    pub(super) suspension: Option<Suspension>,
 }
 
 /// Why a session ends.
@@ -243,7 +244,10 @@ impl Line {
                 Signal::End(error) => {
                     return Poll::Ready(Interruption::Parting(Parting::Told(error)));
                 }
-                Signal::None | Signal::StopStatement | Signal::WaitTimeout(_) => client.listen(cx),
+                Signal::None
+                | Signal::StopStatement
+                | Signal::TellWaiting
+                | Signal::WaitTimeout(_) => client.listen(cx),
             }
             // What it sends meanwhile is kept, within bounds, for afterwards.
             while inbox.unread().len() < MAX_MESSAGE {
@@ -264,7 +268,7 @@ impl Line {
     }
 
     pub(super) fn enter(&self, state: ClientState) {
-        self.client.enter(state, Instant::now(), None);
+        self.client.enter(state, Instant::now());
     }
 
     pub(super) fn user(&self) -> String {
@@ -283,7 +287,11 @@ fn ended(client: &Client, cx: &mut Context<'_>) -> Option<Parting> {
     match client.take_signal() {
         Signal::End(error) => Some(Parting::Told(error)),
         // There is nothing to give up waiting for.
-        Signal::CancelWait | Signal::None | Signal::StopStatement | Signal::WaitTimeout(_) => {
+        Signal::CancelWait
+        | Signal::None
+        | Signal::StopStatement
+        | Signal::TellWaiting
+        | Signal::WaitTimeout(_) => {
             client.listen(cx);
             None
         }

@@ -11,12 +11,14 @@ use std::time::{Duration, Instant};
 use deadpool::managed::{self, PoolConfig, PoolError, QueueMode, Timeouts};
 use tokio::sync::futures::Notified;
 use tokio::sync::{Notify, Semaphore};
+use tracing::warn;
 
 use crate::auth::names::{DatabaseName, UserName};
 use crate::auth::scram::Keys;
 use crate::auth::secret::Secret;
 use crate::pool::error::{CheckoutError, ConnectError};
 use crate::pool::lease::Lease;
+use crate::pool::lines;
 use crate::pool::manager::Manager;
 use crate::pool::server::info::{Registry, ServerInfo};
 use crate::pool::server::reset::TellingWords;
@@ -523,7 +525,16 @@ impl Pool {
                 Some(reserve) => {
                     let later = async {
                         tokio::time::sleep(self.settings().reserve_timeout).await;
-                        reserve.get().await
+                        let got = reserve.get().await;
+                        let is_new = |server| managed::Object::metrics(server).recycle_count == 0;
+                        if got.as_ref().is_ok_and(is_new) {
+                            let (database, user) = (self.database_name(), self.user());
+                            warn!(
+                                target: lines::PLAIN, %database, %user,
+                                "taking connection from reserve_pool"
+                            );
+                        }
+                        got
                     };
                     tokio::select! {
                         biased;

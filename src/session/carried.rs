@@ -36,6 +36,7 @@ use crate::wire::cancel_key::CancelKey;
 use crate::wire::error_response::ErrorResponse;
 use crate::wire::outbox::Outbox;
 use crate::wire::parameters::Parameters;
+use crate::wire::pooler_error::PoolerError;
 use crate::wire::printable::Printable;
 use crate::wire::socket::Socket;
 use crate::wire::sqlstate::SqlState;
@@ -331,6 +332,7 @@ impl Carried {
             ..Who::default()
         }));
         client.admission.replace(Some(admission.clone()));
+        cx.limit(client);
         if let Ok(key) = CancelKey::parse(&carried.key.0) {
             cx.roster.set_key(client, key);
         }
@@ -338,7 +340,7 @@ impl Carried {
         let values = from_named(tracked, &carried.values);
         let extra: Parameters = carried.extra.iter().map(|(n, v)| (&**n, &**v)).collect();
         let context = meaning(&values, &extra, &pool);
-        let mut upstream = Upstream::new(client, &cx.bench, &pool, context);
+        let mut upstream = Upstream::new(client, &cx.bench, (&pool, &cx.settings()), context);
         upstream
             .statements
             .adopt(carried.statements, pool.statements());
@@ -392,6 +394,11 @@ fn hold(cx: &Context, admission: &Admission, pool: &Pool) -> Result<Places> {
     let place = cx
         .pools
         .client_place(pool.database(), cx.settings().max_clients)
-        .map_err(|no_place| SessionError::Refused(too_many(&no_place)))?;
-    Ok((place, connected))
+        .map_err(|no_place| SessionError::from(too_many(no_place)))?;
+    let user = admission.identity().user();
+    let own = cx.pools.max_clients_of(user);
+    let limit = own.or(cx.settings().max_clients_per_user);
+    let of_user = cx.bench.usages.user_place(user, limit);
+    let of_user = of_user.ok_or(PoolerError::MaxUserClients)?;
+    Ok((place, of_user, connected, None))
 }

@@ -37,23 +37,18 @@ impl Pooler {
     pub(crate) async fn start_with(
         settings: &str,
         files: &[(&str, &str)],
-        mut command: Command,
+        command: Command,
     ) -> Self {
-        Self::start_at(free_port(), settings, files, &mut command).await
+        Self::start_at(free_port(), settings, files, command).await
     }
 
     /// Starts another pooler on the same port, for which both need `so_reuseport`.
     pub(crate) async fn start_beside(&self, settings: &str) -> Self {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_pgwarden"));
-        Self::start_at(self.port, settings, &[], &mut command).await
+        let command = Command::new(env!("CARGO_BIN_EXE_pgwarden"));
+        Self::start_at(self.port, settings, &[], command).await
     }
 
-    async fn start_at(
-        port: u16,
-        settings: &str,
-        files: &[(&str, &str)],
-        command: &mut Command,
-    ) -> Self {
+    async fn start_at(port: u16, settings: &str, files: &[(&str, &str)], command: Command) -> Self {
         let dir = tempfile::Builder::new()
             .prefix("pgwarden-pooler-")
             .tempdir()
@@ -62,11 +57,16 @@ impl Pooler {
             fs::write(dir.path().join(name), text).unwrap();
         }
         write_settings(dir.path(), port, settings);
+        let file = dir.path().join("pgwarden.toml");
+        Self::spawn(dir, port, &file, command).await
+    }
+
+    async fn spawn(dir: TempDir, port: u16, file: &Path, mut command: Command) -> Self {
         let log = dir.path().join("log");
         File::create(&log).unwrap();
         let log = File::options().append(true).open(log).unwrap();
         let child = command
-            .arg(dir.path().join("pgwarden.toml"))
+            .arg(file)
             .stdin(Stdio::null())
             .stdout(log.try_clone().unwrap())
             .stderr(log)
@@ -101,6 +101,19 @@ impl Pooler {
             old.try_wait().unwrap().is_some()
         })
         .await;
+    }
+
+    /// Starts a pooler with a file of another name, in which PORT stands for its port.
+    pub(crate) async fn start_file(name: &str, text: &str) -> Self {
+        let dir = tempfile::Builder::new()
+            .prefix("pgwarden-pooler-")
+            .tempdir()
+            .unwrap();
+        let port = free_port();
+        let file = dir.path().join(name);
+        fs::write(&file, text.replace("PORT", &port.to_string())).unwrap();
+        let command = Command::new(env!("CARGO_BIN_EXE_pgwarden"));
+        Self::spawn(dir, port, &file, command).await
     }
 
     /// Writes other settings, which count after a reload.
