@@ -65,7 +65,10 @@ async fn peers(postgres: &Postgres, knows: &[&[(u16, usize)]]) -> Vec<Pooler> {
     let mut poolers = Vec::new();
     for number in 1..=knows.len() {
         let text = settings(postgres, &format!("peer_id = {number}"), "");
-        poolers.push(Pooler::start(&text).await);
+        let pooler = Pooler::start(&text).await;
+        // It listens before it obeys signals.
+        Raw::app(pooler.port).await.query("select 1").await.fine();
+        poolers.push(pooler);
     }
     for (at, known) in knows.iter().enumerate() {
         let mut text = settings(postgres, &format!("peer_id = {}", at + 1), "");
