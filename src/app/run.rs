@@ -25,7 +25,7 @@ use crate::app::takeover::Takeover;
 use crate::app::worker;
 use crate::app::workers::{Order, Workers};
 use crate::config::problem::Problems;
-use crate::config::settings::Settings;
+use crate::config::settings::{ListenSettings, Settings};
 use crate::console::control::ShutdownMode;
 use crate::console::{Console, LIBRARIES, VERSION};
 use crate::pool::Pools;
@@ -144,14 +144,7 @@ async fn live(file: &Path, settings: Settings, options: &Options, log: Log) -> i
     };
     let metrics = metrics::install().map_err(io::Error::other)?;
     let audit = Arc::new(AuditLog::open(&settings.telemetry.audit)?);
-    let mut takeover = match UnixAddress::of(&settings.listen) {
-        Some(address) if options.reboot => Takeover::begin(&address).map_err(not_taken_over)?,
-        Some(_) | None => None,
-    };
-    let listeners = match &mut takeover {
-        Some(takeover) => Listeners::inherit(std::mem::take(&mut takeover.listeners))?,
-        None => Listeners::open(&settings.listen).await?,
-    };
+    let (takeover, listeners) = sockets(&settings.listen, options.reboot).await?;
     let scraped = match settings.telemetry.metrics_address {
         None => None,
         Some(address) => Some(bind_metrics(address).await?),
@@ -200,21 +193,9 @@ async fn live(file: &Path, settings: Settings, options: &Options, log: Log) -> i
         worker::start(place, number, orders)?;
     }
     let _pidfile = match takeover {
-        None if options.reboot => known
-            .process
-            .pidfile
-            .as_deref()
-            .map(PidFile::claim)
-            .transpose()?,
+        None if options.reboot => claim(&known)?,
         None => pidfile,
-        Some(takeover) => {
-            let finished = takeover.finish(&process, &known.session).await;
-            finished.map_err(not_taken_over)?;
-            match known.process.pidfile.as_deref() {
-                None => None,
-                Some(path) => claim_when_free(path).await,
-            }
-        }
+        Some(takeover) => go_on(takeover, &process, &known).await?,
     };
     signals::obey(&process)?;
     tokio::spawn(tidy(process.clone()));
@@ -234,6 +215,41 @@ async fn live(file: &Path, settings: Settings, options: &Options, log: Log) -> i
     }
     finish(&process).await;
     Ok(())
+}
+
+/// The sockets to listen on: those of the process that is to be taken over, if there is one.
+async fn sockets(
+    settings: &ListenSettings,
+    reboot: bool,
+) -> io::Result<(Option<Takeover>, Listeners)> {
+    let mut takeover = match UnixAddress::of(settings) {
+        Some(address) if reboot => Takeover::begin(&address).map_err(not_taken_over)?,
+        Some(_) | None => None,
+    };
+    let listeners = match &mut takeover {
+        Some(takeover) => Listeners::inherit(std::mem::take(&mut takeover.listeners))?,
+        None => Listeners::open(settings).await?,
+    };
+    Ok((takeover, listeners))
+}
+
+fn claim(settings: &Settings) -> io::Result<Option<PidFile>> {
+    let path = settings.process.pidfile.as_deref();
+    path.map(PidFile::claim).transpose()
+}
+
+/// Ends the process that is taken over, and goes on in its place.
+async fn go_on(
+    takeover: Takeover,
+    process: &Process,
+    settings: &Settings,
+) -> io::Result<Option<PidFile>> {
+    let finished = takeover.finish(process, &settings.session).await;
+    finished.map_err(not_taken_over)?;
+    Ok(match settings.process.pidfile.as_deref() {
+        None => None,
+        Some(path) => claim_when_free(path).await,
+    })
 }
 
 /// The process that was taken over may take a moment to end. That its file stays is no reason to

@@ -197,7 +197,7 @@ impl Old {
     fn log_in(&mut self) -> io::Result<String> {
         let mut message = Vec::new();
         let parameters = [("user", "pgbouncer"), ("database", "pgbouncer")];
-        startup::put_startup_message(&mut message, ProtocolVersion::V3_0, parameters.into_iter());
+        startup::put_startup_message(&mut message, ProtocolVersion::V3_0, parameters);
         self.socket.write_all(&message)?;
         let mut version = String::new();
         loop {
