@@ -2,7 +2,10 @@
 
 pub mod budget;
 pub mod credentials;
+pub mod dns;
 pub mod error;
+mod failures;
+mod hygiene;
 pub mod lease;
 pub mod lines;
 pub mod manager;
@@ -20,7 +23,8 @@ pub mod settings;
 pub mod statement;
 pub mod stats;
 pub mod tracked;
+pub mod workshop;
 
 pub use lease::{Lease, Released};
-pub use pool::Pool;
+pub use pool::{Member, Pool};
 pub use pools::Pools;

@@ -1,9 +1,11 @@
 //! One client, from its first byte to its last. Knows no file, no signal and no listener.
 
 mod admit;
+mod asked;
 pub mod audit;
 pub mod bench;
 pub mod context;
+pub mod deadline;
 pub mod denials;
 mod downstream;
 mod edit;

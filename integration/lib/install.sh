@@ -126,6 +126,60 @@ install_extauth() {
     compgen -G '/usr/lib/*/libpam_wrapper.so' >/dev/null || apt_install libpam-wrapper
 }
 
+# Prints the path of a PgBouncer that is newer than Debian's own: built from the archive's sources of
+# the version we replace or, where that is gone, of the next stable release.
+install_new_pgbouncer() {
+    local folder=$CACHE/pgbouncer work
+    if [[ ! -x $folder/pgbouncer ]]; then
+        local missing=() name
+        has pkg-config || missing+=(pkg-config)
+        has make || missing+=(make)
+        has dpkg-source || missing+=(dpkg-dev)
+        has curl || missing+=(curl)
+        for name in libevent-dev libssl-dev libc-ares-dev libpam0g-dev libldap-dev libsystemd-dev; do
+            dpkg-query -W "$name" >/dev/null 2>&1 || missing+=("$name")
+        done
+        ((${#missing[@]} == 0)) || apt_install "${missing[@]}"
+        say "building PgBouncer"
+        mkdir -p "$CACHE"
+        work=$(mktemp -d "$CACHE/pgbouncer.XXXXXX")
+        mkdir "$work/tree"
+        if ! { pgbouncer_source "$work" && pgbouncer_build "$work/tree"; } >"$CACHE/pgbouncer.log" 2>&1
+        then
+            tail -20 "$CACHE/pgbouncer.log" >&2
+            rm -rf "$work"
+            die "PgBouncer could not be built"
+        fi
+        mv "$work/tree" "$folder"
+        rm -rf "$work"
+    fi
+    echo "$folder/pgbouncer"
+}
+
+pgbouncer_source() (
+    cd "$1" || exit
+    local file=pgbouncer_1.25.2.orig.tar.gz
+    curl -fsS -o "$file" "http://deb.debian.org/debian/pool/main/p/pgbouncer/$file" \
+        && sha256sum --check --quiet <<<"924ad35113fd0a71c8e2dbe85b5d03445532e2b7b37a9f8a48983beea238b332  $file" \
+        || pgbouncer_of_next_debian || exit
+    tar xf pgbouncer_*.orig.tar.gz --strip-components=1 -C tree
+)
+
+pgbouncer_of_next_debian() {
+    mkdir -p lists/partial
+    echo "deb-src http://deb.debian.org/debian trixie main" >sources.list
+    local apt=(
+        apt-get -qq -o Dir::Etc::sourcelist="$PWD/sources.list" -o Dir::Etc::sourceparts=-
+        -o Dir::State::lists="$PWD/lists" -o APT::Sandbox::User=root
+    )
+    rm -f pgbouncer_*
+    "${apt[@]}" update && "${apt[@]}" --download-only source pgbouncer
+}
+
+pgbouncer_build() (
+    cd "$1" && ./configure --with-cares --with-pam --with-ldap --with-systemd && make pgbouncer
+)
+
 # Prints the bin folder of npm's PostgreSQL of a major version, installing it if needed.
 install_npm_postgres() {
     local version=${NPM_POSTGRES[$1]:-} arch work

@@ -130,8 +130,10 @@ fn a_failed_server_login_is_repeated_after_server_login_retry() {
     let mut client = stage.enters("alice");
     let mut server = stage.host.accepts_startup();
     server.sends(fatal("57P03", "the database system is starting up"));
-    client.receives([authenticated(), fatal("57P03", "starting up")]);
-    let (_client, _server) = stage.pair();
+    drop(server);
+    // It may be up soon, which is worth waiting for.
+    let _server = stage.host.accepts();
+    client.is_welcomed();
 }
 
 #[test]
@@ -140,7 +142,6 @@ fn a_server_that_breaks_off_the_login_is_told_to_the_client_without_its_address(
         &b"!\0\0\0\x04"[..],
         b"R\xff\xff\xff\xff",
         b"R\0\0\0\x08\0\0\0\x63",
-        b"",
     ] {
         let stage = Stage::with_pool("");
         let mut client = stage.enters("alice");
@@ -156,12 +157,14 @@ fn a_server_that_breaks_off_the_login_is_told_to_the_client_without_its_address(
 }
 
 #[test]
-fn a_server_that_does_not_answer_the_login_is_given_up() {
-    let stage = Stage::with_pool("server_connect_timeout = \"100ms\"");
+fn a_server_that_does_not_answer_the_login_is_given_up_for_the_next() {
+    let pool = "server_connect_timeout = \"100ms\"\nserver_login_retry = \"0s\"";
+    let stage = Stage::with_pool(pool);
     let mut client = stage.enters("alice");
-    let _server = stage.host.accepts_startup();
-    client.receives([authenticated(), fatal("08006", "server_connect_timeout")]);
-    client.is_closed();
+    let _silent = stage.host.accepts_startup();
+    drop(stage.host.accepts_startup());
+    let _server = stage.host.accepts();
+    client.is_welcomed();
 }
 
 #[test]

@@ -7,6 +7,7 @@ use std::time::Duration;
 use crate::auth::scram::ScramError;
 use crate::wire::error_response::ErrorResponse;
 use crate::wire::head::FramingError;
+use crate::wire::pooler_error::PoolerError;
 use crate::wire::sqlstate::SqlState;
 
 /// Why a server connection could not be opened.
@@ -15,6 +16,9 @@ pub enum ConnectError {
     /// The socket cannot be connected, or broke.
     #[error("cannot connect to the server: {0}")]
     Io(#[from] io::Error),
+    /// The host name has no address.
+    #[error("cannot look up the server's host name: {0}")]
+    Dns(#[source] io::Error),
     /// It took too long.
     #[error("server did not answer within server_connect_timeout ({0:?})")]
     Timeout(Duration),
@@ -51,40 +55,68 @@ pub enum ConnectError {
 }
 
 impl ConnectError {
+    /// Whether it may be over soon, and who waits had better go on waiting: a server that cannot
+    /// be reached, or is only just starting.
+    pub fn may_pass(&self) -> bool {
+        match self {
+            Self::Dns(_) | Self::Io(_) | Self::Timeout(_) | Self::Retry => true,
+            Self::Refused(error) => error.code == SqlState::CANNOT_CONNECT_NOW,
+            Self::Cached(error) => error.may_pass(),
+            Self::Cleartext
+            | Self::Framing(_)
+            | Self::NoSecret(..)
+            | Self::Protocol(_)
+            | Self::Scram(_)
+            | Self::TlsName(_)
+            | Self::TlsRefused => false,
+        }
+    }
+
+    /// What it is in a line of the log, in PgBouncer's words where it has some.
+    pub fn reason(&self) -> String {
+        match self {
+            Self::Cached(error) => error.reason(),
+            Self::Cleartext
+            | Self::Framing(_)
+            | Self::NoSecret(..)
+            | Self::Protocol(_)
+            | Self::Retry
+            | Self::Scram(_)
+            | Self::TlsName(_) => self.to_string(),
+            Self::Dns(_) => "server DNS lookup failed".into(),
+            Self::Io(_) => "connect failed".into(),
+            Self::Refused(error) => error.message.clone(),
+            Self::Timeout(_) => "connect timeout".into(),
+            Self::TlsRefused => "server refused SSL".into(),
+        }
+    }
+
     /// What a client is told: no addresses, the server's own words where there are some.
     pub fn to_client(&self) -> ErrorResponse {
         match self {
+            // The server's own words, in every style.
             Self::Refused(error) => ErrorResponse::fatal(error.code, error.message.clone()),
             Self::Cached(error) => {
                 let first = error.to_client();
-                ErrorResponse::fatal(
-                    first.code,
-                    format!(
-                        "server login has been failing, cached error: {} (server_login_retry)",
-                        first.message
-                    ),
-                )
+                PoolerError::ServerLoginFailing(first.code, first.message).into()
             }
-            Self::Timeout(_) => ErrorResponse::fatal(
-                SqlState::CONNECTION_FAILURE,
-                "cannot connect to the server within server_connect_timeout",
-            ),
-            Self::Io(_) => {
-                ErrorResponse::fatal(SqlState::CONNECTION_FAILURE, "cannot connect to the server")
-            }
+            Self::Timeout(_) => failed("connect timeout"),
+            Self::Dns(_) | Self::Io(_) => failed("connect failed"),
+            Self::NoSecret(..) => failed("server login failed: wrong password type"),
             Self::TlsRefused
             | Self::TlsName(_)
             | Self::Framing(_)
             | Self::Protocol(_)
             | Self::Scram(_)
-            | Self::NoSecret(..)
             | Self::Cleartext
-            | Self::Retry => ErrorResponse::fatal(
-                SqlState::CONNECTION_FAILURE,
-                "login at the server failed, see the pooler's log",
-            ),
+            | Self::Retry => failed("login at the server failed, see the pooler's log"),
         }
     }
+}
+
+/// The same in both styles, but for the SQLSTATE.
+fn failed(message: &'static str) -> ErrorResponse {
+    ErrorResponse::fatal(SqlState::CONNECTION_FAILURE, message).or_as_pgbouncer(message)
 }
 
 /// Why a client gets no server.
@@ -105,11 +137,9 @@ impl CheckoutError {
     /// What a client is told.
     pub fn to_client(&self) -> ErrorResponse {
         match self {
-            Self::QueryWaitTimeout(_) => {
-                ErrorResponse::fatal(SqlState::PROTOCOL_VIOLATION, "query_wait_timeout")
-            }
+            Self::QueryWaitTimeout(_) => PoolerError::QueryWaitTimeout.into(),
             Self::Connect(error) => error.to_client(),
-            Self::Closed => ErrorResponse::fatal(SqlState::ADMIN_SHUTDOWN, "database removed"),
+            Self::Closed => PoolerError::DatabaseRemoved.into(),
         }
     }
 }

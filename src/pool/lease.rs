@@ -6,10 +6,11 @@ use std::time::Instant;
 use deadpool::managed::Object;
 use tracing::{debug, warn};
 
-use crate::pool::manager::{Manager, Workshop};
+use crate::pool::manager::Manager;
 use crate::pool::server::Server;
 use crate::pool::server::line;
 use crate::pool::server::reset::Soil;
+use crate::pool::workshop::Workshop;
 
 /// A server lent to a client.
 ///
@@ -59,25 +60,31 @@ impl Lease {
             && server.soil < Soil::Lasting
             && !server.info.may_be_canceled_later();
         let expired = server.expires.is_some_and(|expires| expires <= now);
-        let epoch = server.epoch;
-        if !ready || expired || !self.workshop.is_current(epoch) {
-            if ready {
-                let reason = if expired {
-                    line::LIFETIME
-                } else {
-                    line::CHANGED
-                };
-                self.server().line.because(reason);
-            }
+        if !ready || expired || server.info.is_obsolete() {
+            server.line.because(match (ready, expired) {
+                (false, _) => line::UNREADY,
+                (true, true) => line::LIFETIME,
+                (true, false) => line::CHANGED,
+            });
             return Released::Closed;
         }
-        let server = self.server();
-        if server.soil == Soil::Clean && !server.info.is_being_canceled() {
+        let soil = server.soil;
+        let is_being_canceled = server.info.is_being_canceled();
+        if !self.workshop.hygiene.is_due(soil) && !is_being_canceled {
             self.give_back(now);
             return Released::Returned;
         }
-        server.info.take_back();
+        self.server().info.take_back();
         Released::Unready(Cleaning(self))
+    }
+
+    /// Gives a server back that nobody has used.
+    pub(super) fn put_back(mut self, now: Instant) {
+        let server = self.server();
+        let expired = server.expires.is_some_and(|expires| expires <= now);
+        if !expired && !server.info.is_obsolete() {
+            self.give_back(now);
+        }
     }
 
     /// Closes the server after its running query was cancelled, for a client that is gone.
@@ -91,6 +98,10 @@ impl Lease {
         if let Some(mut object) = self.object.take() {
             object.used = now;
             object.info.take_back();
+            if let Some(successor) = self.workshop.successor() {
+                successor.inherit(Object::take(object));
+                return;
+            }
             let nobody_waits =
                 || Object::pool(&object).is_none_or(|pool| pool.status().waiting == 0);
             if self.workshop.should_make_room() && nobody_waits() {
@@ -122,7 +133,8 @@ impl Cleaning {
     /// Waits for cancel requests, cleans, and gives the server back; closes it if that fails.
     pub async fn run(self, worker: usize) {
         let Self(mut lease) = self;
-        let limit = lease.workshop.target.timeout.unwrap_or(LIMIT);
+        let workshop = lease.workshop.clone();
+        let limit = workshop.target.timeout.unwrap_or(LIMIT);
         let server = lease.server();
         server.info.set_tested(true);
         let canceled = server.info.is_being_canceled();
@@ -133,10 +145,7 @@ impl Cleaning {
                 // one takes it, and may fail of it.
                 let _ = server.run("").await;
             }
-            if let Some(sql) = server.soil.cleaning() {
-                server.run(sql).await?;
-            }
-            Ok::<(), super::server::RunError>(())
+            workshop.hygiene.clean(server).await
         };
         let cleaned = tokio::time::timeout(limit, clean).await;
         match cleaned {
@@ -144,18 +153,10 @@ impl Cleaning {
                 debug!("server closed: a cancel request for it may still arrive");
             }
             Ok(Ok(())) if server.inbox.unread().is_empty() => {
-                if server.soil == Soil::Statements {
-                    server.statements.clear();
-                }
-                if server.soil > Soil::Clean {
-                    server.applied = Arc::default();
-                    lease.workshop.registry.stats.of(worker).resets.add(1);
-                }
-                let server = lease.server();
+                workshop.registry.stats.of(worker).resets.add(1);
                 server.soil = Soil::Clean;
                 server.info.set_tested(false);
-                let epoch = server.epoch;
-                if lease.workshop.is_current(epoch) {
+                if !server.info.is_obsolete() {
                     lease.give_back(Instant::now());
                 }
             }

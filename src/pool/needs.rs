@@ -4,10 +4,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use crate::auth::names::UserName;
 use crate::policy::admission::Admission;
 use crate::policy::role::{Role, RoleName};
 use crate::pool::settings::lookup::Asking;
-use crate::pool::settings::{DatabaseSettings, PoolMode, RoleServers};
+use crate::pool::settings::users::UserPool;
+use crate::pool::settings::{DatabaseSettings, PoolMode, PoolsSettings, TEMPLATE};
 
 /// What a server must be, besides the database's and the user's.
 #[derive(Clone, Debug, Default, Eq, Hash, PartialEq)]
@@ -64,24 +66,45 @@ impl Needs {
         }
     }
 
-    /// The database as who needs this gets it; `None`: its role is no more.
+    /// The database as who needs this gets it, with what is set for the role and for the server's
+    /// user over it, and that user: `login` unless there is one for all clients. `None`: its
+    /// role is no more.
     pub(super) fn apply(
         &self,
         database: &Arc<DatabaseSettings>,
-        roles: &BTreeMap<RoleName, RoleServers>,
-    ) -> Option<Arc<DatabaseSettings>> {
+        settings: &PoolsSettings,
+        login: &UserName,
+    ) -> Option<(Arc<DatabaseSettings>, UserName)> {
+        let server = |of: &DatabaseSettings| of.server.as_ref().map_or(login, |s| &s.user).clone();
         if *self == Self::default() {
-            return Some(database.clone());
+            let user = server(database);
+            return Some(match settings.users.get(user.as_str()) {
+                Some(own) if own.pool != UserPool::default() => {
+                    let mut database = (**database).clone();
+                    own.pool.put_over(&mut database.pool);
+                    (Arc::new(database), user)
+                }
+                Some(_) | None => (database.clone(), user),
+            });
         }
         let mut own = (**database).clone();
         if let Some(role) = &self.role {
-            let role = roles.get(role)?;
+            let role = settings.roles.get(role)?;
             if role.server.is_some() {
                 own.server.clone_from(&role.server);
             }
-            if let Some(pool) = role.pools.get(&database.name) {
+            let of_template = || role.pools.get(TEMPLATE);
+            if let Some(pool) = role.pools.get(&database.name).or_else(of_template) {
                 own.pool = pool.clone();
             }
+        }
+        if self.lookup.is_some() {
+            // The user who asks is the pool's, whoever the database's clients become.
+            own.server = None;
+        }
+        let user = server(&own);
+        if let Some(of_user) = settings.users.get(user.as_str()) {
+            of_user.pool.put_over(&mut own.pool);
         }
         let parameters = &mut own.startup_parameters;
         if self.read_only {
@@ -102,8 +125,6 @@ impl Needs {
             own.pool.min_size = 0;
         }
         if let Some(asking) = self.lookup {
-            // The user who asks is the pool's, whoever the database's clients become.
-            own.server = None;
             own.pool.mode = PoolMode::Transaction;
             own.pool.min_size = 0;
             set(parameters, "client_encoding", "UTF8");
@@ -111,7 +132,7 @@ impl Needs {
                 set(parameters, "search_path", "pg_catalog");
             }
         }
-        Some(Arc::new(own))
+        Some((Arc::new(own), user))
     }
 }
 

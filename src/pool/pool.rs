@@ -1,14 +1,17 @@
 //! The gate to the servers of one database and one server user.
 
 use std::future::poll_fn;
-use std::pin::pin;
-use std::sync::Arc;
+use std::ops::Deref;
+use std::pin::{Pin, pin};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
 use deadpool::managed::{self, PoolConfig, PoolError, QueueMode, Timeouts};
+use tokio::sync::futures::Notified;
 use tokio::sync::{Notify, Semaphore};
-use tracing::info;
+use tracing::warn;
 
 use crate::auth::names::{DatabaseName, UserName};
 use crate::auth::scram::Keys;
@@ -16,14 +19,15 @@ use crate::auth::secret::Secret;
 use crate::pool::error::{CheckoutError, ConnectError};
 use crate::pool::lease::Lease;
 use crate::pool::lines;
-use crate::pool::manager::{Manager, Workshop, jittered};
+use crate::pool::manager::Manager;
 use crate::pool::server::info::{Registry, ServerInfo};
-use crate::pool::server::line;
 use crate::pool::server::reset::TellingWords;
+use crate::pool::server::{Server, line};
 use crate::pool::settings::{DatabaseSettings, PoolSettings};
 use crate::pool::statement::Statements;
 use crate::pool::stats::Stats;
 use crate::pool::tracked::{Tracked, Values};
+use crate::pool::workshop::{Workshop, jittered};
 use crate::wire::parameters::Parameters;
 
 type Store = managed::Pool<Manager>;
@@ -43,29 +47,77 @@ pub struct Pool {
     resumed: Notify,
     /// Clients that wait for a server.
     waiting: AtomicUsize,
+    /// Clients that are in this pool, whatever they do.
+    clients: AtomicUsize,
+    /// Since when there have been neither clients nor servers.
+    unused: Mutex<Option<Instant>>,
     filling: Semaphore,
+}
+
+/// A client's place in its pool, which is not forgotten as long as there is one.
+#[derive(Debug)]
+pub struct Member(Arc<Pool>);
+
+impl Member {
+    pub(super) fn new(pool: Arc<Pool>) -> Self {
+        pool.clients.fetch_add(1, Ordering::SeqCst);
+        Self(pool)
+    }
+
+    /// The pool, to be kept without being a member.
+    pub fn pool(&self) -> &Arc<Pool> {
+        &self.0
+    }
+}
+
+impl Deref for Member {
+    type Target = Pool;
+
+    fn deref(&self) -> &Pool {
+        &self.0
+    }
+}
+
+impl Drop for Member {
+    fn drop(&mut self) {
+        self.0.clients.fetch_sub(1, Ordering::SeqCst);
+    }
 }
 
 impl Pool {
     pub(super) fn new(workshop: Workshop) -> Self {
         let workshop = Arc::new(workshop);
         let settings = &workshop.database.pool;
-        let store = |size| {
+        let store = |size, is_reserve| {
             let mut config = PoolConfig::new(size);
-            config.queue_mode = QueueMode::Lifo;
-            Store::builder(Manager(workshop.clone()))
-                .config(config)
-                .build()
-                .expect("no timeouts are set, so no runtime is missing")
+            config.queue_mode = match settings.server_round_robin {
+                true => QueueMode::Fifo,
+                false => QueueMode::Lifo,
+            };
+            let workshop = workshop.clone();
+            Store::builder(Manager {
+                workshop,
+                is_reserve,
+            })
+            .config(config)
+            .build()
+            .expect("no timeouts are set, so no runtime is missing")
         };
+        let size = match settings.size {
+            0 => NO_LIMIT,
+            size => size,
+        };
+        let has_reserve = settings.reserve_size > 0 && !settings.reserve_timeout.is_zero();
         Self {
-            ordinary: store(settings.size),
-            reserve: (settings.reserve_size > 0).then(|| store(settings.reserve_size)),
+            ordinary: store(size, false),
+            reserve: has_reserve.then(|| store(settings.reserve_size, true)),
             statements: Statements::default(),
             telling: TellingWords::default(),
             paused: AtomicBool::new(false),
             resumed: Notify::new(),
             waiting: AtomicUsize::new(0),
+            clients: AtomicUsize::new(0),
+            unused: Mutex::new(None),
             filling: Semaphore::new(1),
             workshop,
         }
@@ -77,32 +129,7 @@ impl Pool {
     /// # Errors
     /// None could be opened, or the pool is gone.
     pub async fn checkout(&self) -> Result<Lease, CheckoutError> {
-        if !self.is_paused() {
-            // The way of nearly every transaction: a server is idle.
-            let mut now = pin!(self.ordinary.timeout_get(&AT_ONCE));
-            let mut waiting = None;
-            let got = poll_fn(|cx| {
-                let polled = now.as_mut().poll(cx);
-                if polled.is_pending() && waiting.is_none() {
-                    // A new server is being opened, or an old one checked.
-                    waiting = Some(Waiting::new(&self.waiting));
-                }
-                polled
-            })
-            .await;
-            match got {
-                Ok(object) => return Ok(self.lend(object)),
-                Err(PoolError::Timeout(_)) => {}
-                Err(error) => {
-                    if let Some(error) = explain(error) {
-                        return Err(error);
-                    }
-                }
-            }
-        }
-        let _waiting = Waiting::new(&self.waiting);
-        // Boxed: an idle client need not keep room for this.
-        Box::pin(self.wait()).await
+        self.borrow(Patience::Little).await
     }
 
     /// Stops lending and closes idle servers.
@@ -124,23 +151,51 @@ impl Pool {
 
     /// Has every server closed: idle ones now, others when they come back.
     pub fn reconnect(&self) {
-        self.workshop.epoch.fetch_add(1, Ordering::SeqCst);
+        self.registry().renew();
+        self.close_obsolete();
+    }
+
+    /// Closes idle servers that are to be closed.
+    pub(super) fn close_obsolete(&self) {
         let reason = if self.is_paused() {
             line::PAUSED
         } else {
             line::CHANGED
         };
-        for store in self.stores() {
-            drop(store.retain(|server, _| {
+        let has_to_go = |server: &Server| {
+            let is_obsolete = server.info.is_obsolete();
+            if is_obsolete {
                 server.line.because(reason);
-                false
-            }));
+            }
+            is_obsolete
+        };
+        self.workshop
+            .heirlooms()
+            .retain(|server| !has_to_go(server));
+        for store in self.stores() {
+            drop(store.retain(|server, _| !has_to_go(server)));
         }
     }
 
     /// Lends nothing any more; who waits is told that the pool is gone.
     pub fn close(&self) {
         self.reconnect();
+        self.end();
+    }
+
+    /// Lends nothing any more, and gives its servers to another pool: idle ones now, others when
+    /// they come back.
+    pub(super) fn hand_over(&self, successor: &Self) {
+        self.workshop.succeed(&successor.workshop);
+        for store in self.stores() {
+            for server in store.retain(|_, _| false).removed {
+                successor.workshop.inherit(server);
+            }
+        }
+        self.end();
+    }
+
+    fn end(&self) {
         for store in self.stores() {
             store.close();
         }
@@ -162,7 +217,7 @@ impl Pool {
             if let Some(welcome) = self.workshop.welcome() {
                 return Ok(welcome);
             }
-            drop(self.checkout().await?.release(Instant::now()));
+            self.borrow(Patience::Much).await?.put_back(Instant::now());
         }
     }
 
@@ -175,17 +230,24 @@ impl Pool {
     /// To be called about once a second, on a thread with a runtime.
     pub async fn tidy(&self) {
         let (settings, now) = (self.settings(), Instant::now());
+        // A server for one use waits for it.
+        let one_use = settings.server_lifetime == Some(Duration::ZERO);
+        let min_size = if self.is_kept_filled() || self.clients() > 0 {
+            settings.min_size
+        } else {
+            0
+        };
         let mut size = self.size();
         let mut news = false;
         for store in self.stores() {
             drop(store.retain(|server, _| {
-                let expired = server.expires.is_some_and(|expires| expires <= now);
+                let expired = !one_use && server.expires.is_some_and(|expires| expires <= now);
                 let idle = settings.server_idle_timeout.is_some_and(|limit| {
                     now.duration_since(server.used) >= jittered(limit, server.info.id)
                 });
                 // A login or a filling-up may have ended after the pause or RECONNECT began.
-                let old = self.is_paused() || !self.workshop.is_current(server.epoch);
-                let close = old || expired || (idle && size > settings.min_size);
+                let old = self.is_paused() || server.info.is_obsolete();
+                let close = old || expired || (idle && size > min_size);
                 server.line.because(match (self.is_paused(), old, expired) {
                     _ if !close => line::UNCLEAN,
                     (true, ..) => line::PAUSED,
@@ -198,11 +260,49 @@ impl Pool {
                 !close
             }));
         }
+        let taken_over = self.take_stock();
         // A server that has closed its connection says so; whether it did is seen when it is lent.
-        let short = self.size() < settings.min_size || news;
+        let short = self.size() < min_size || news || taken_over > 0;
         if short && !self.is_paused() && !self.is_closed() {
-            self.fill(settings.min_size).await;
+            let idle = self.ordinary.status().available;
+            self.fill(min_size.max(idle + taken_over)).await;
         }
+    }
+
+    /// How many servers wait that were taken over from another pool; those for which there is no
+    /// room are closed.
+    fn take_stock(&self) -> usize {
+        let mut taken_over = self.workshop.heirlooms();
+        let status = self.ordinary.status();
+        let room = if self.is_paused() || self.is_closed() {
+            0
+        } else {
+            status.max_size.saturating_sub(status.size)
+        };
+        taken_over.retain(|server| !server.info.is_obsolete());
+        taken_over.truncate(room);
+        taken_over.len()
+    }
+
+    /// Whether it is filled up to `min_size` without any client: all clients have one server user.
+    pub(super) fn is_kept_filled(&self) -> bool {
+        self.database().server.is_some() && self.settings().min_size > 0
+    }
+
+    /// Whether it has clients or servers.
+    pub(super) fn is_in_use(&self) -> bool {
+        self.clients() > 0 || self.logins() > 0 || !self.registry().is_empty()
+    }
+
+    /// How long it has not been in use, as far as was asked.
+    pub(super) fn unused_for(&self, now: Instant) -> Option<Duration> {
+        let mut unused = self.unused.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.is_in_use() {
+            *unused = None;
+        } else {
+            unused.get_or_insert(now);
+        }
+        unused.map(|since| now.saturating_duration_since(since))
     }
 
     /// When the idle server that has waited for the longest was used last.
@@ -239,7 +339,7 @@ impl Pool {
     pub fn renew_secret(&self, user: &UserName, secret: Option<Arc<Secret>>) {
         let own = self.database().server.is_none() && self.user() == user;
         if own && secret.is_some() && self.workshop.credentials.renew(secret) {
-            self.workshop.forget_failure();
+            self.workshop.failures.forget();
         }
     }
 
@@ -270,6 +370,13 @@ impl Pool {
         &self.workshop.database.pool
     }
 
+    /// How long a client that logged in as `login` waits for a server.
+    pub fn query_wait_timeout(&self, login: &str) -> Option<Duration> {
+        let own = self.workshop.users.get(login);
+        own.and_then(|user| user.query_wait_timeout)
+            .unwrap_or(self.settings().query_wait_timeout)
+    }
+
     /// What it has counted.
     pub fn stats(&self) -> &Arc<Stats> {
         &self.workshop.registry.stats
@@ -297,7 +404,12 @@ impl Pool {
 
     /// Servers being opened.
     pub fn logins(&self) -> usize {
-        self.workshop.logins()
+        self.registry().logins()
+    }
+
+    /// Clients that are in it, whatever they do.
+    pub fn clients(&self) -> usize {
+        self.clients.load(Ordering::SeqCst)
     }
 
     /// Clients that wait for a server.
@@ -325,8 +437,76 @@ impl Pool {
         Lease::new(object, self.workshop.clone())
     }
 
+    async fn borrow(&self, patience: Patience) -> Result<Lease, CheckoutError> {
+        let mut queued = None;
+        if !self.is_paused() {
+            // The way of nearly every transaction: a server is idle.
+            let mut now = pin!(self.ordinary.timeout_get(&AT_ONCE));
+            let got = poll_fn(|cx| {
+                if let Poll::Ready(got) = now.as_mut().poll(cx) {
+                    return Poll::Ready(Ok(got));
+                }
+                // A new server is being opened, or an old one checked.
+                let queued = match &mut queued {
+                    Some(queued) => queued,
+                    None => queued.insert(self.queue(patience)?),
+                };
+                queued.poll_hopeless(cx).map(Err)
+            })
+            .await?;
+            match got {
+                Ok(object) => return Ok(self.lend(object)),
+                Err(PoolError::Timeout(_)) => {}
+                Err(error) => {
+                    if let Some(error) = explain(error) {
+                        return Err(error);
+                    }
+                }
+            }
+        }
+        let queued = match queued {
+            Some(queued) => queued,
+            None => self.queue(patience)?,
+        };
+        // Boxed: an idle client need not keep room for this.
+        Box::pin(self.wait(queued)).await
+    }
+
+    /// Begins to wait.
+    ///
+    /// # Errors
+    /// There is no hope for a while: the last login has failed, and there are no servers.
+    fn queue(&self, patience: Patience) -> Result<Queued<'_>, CheckoutError> {
+        let queued = Queued::new(self);
+        // Whoever has servers waits for one of them.
+        match self.workshop.recent_failure() {
+            Some((error, _))
+                if !(self.workshop.has_servers()
+                    || (patience == Patience::Much && error.may_pass())) =>
+            {
+                Err(CheckoutError::Connect(Arc::new(ConnectError::Cached(
+                    error,
+                ))))
+            }
+            Some(_) | None => Ok(queued),
+        }
+    }
+
     /// The way of a client that must wait, whatever it waits for.
-    async fn wait(&self) -> Result<Lease, CheckoutError> {
+    async fn wait(&self, mut queued: Queued<'_>) -> Result<Lease, CheckoutError> {
+        self.workshop.need.notify_waiters();
+        let mut lent = pin!(self.next());
+        poll_fn(|cx| {
+            if let Poll::Ready(lent) = lent.as_mut().poll(cx) {
+                return Poll::Ready(lent);
+            }
+            queued.poll_hopeless(cx).map(Err)
+        })
+        .await
+    }
+
+    /// The next server that is free.
+    async fn next(&self) -> Result<Lease, CheckoutError> {
         loop {
             loop {
                 let resumed = self.resumed.notified();
@@ -340,12 +520,16 @@ impl Pool {
                 Some(reserve) => {
                     let later = async {
                         tokio::time::sleep(self.settings().reserve_timeout).await;
-                        let (database, user) = (self.database_name(), self.user());
-                        info!(
-                            target: lines::PLAIN, %database, %user,
-                            "taking connection from reserve_pool"
-                        );
-                        reserve.get().await
+                        let got = reserve.get().await;
+                        let is_new = |server| managed::Object::metrics(server).recycle_count == 0;
+                        if got.as_ref().is_ok_and(is_new) {
+                            let (database, user) = (self.database_name(), self.user());
+                            warn!(
+                                target: lines::PLAIN, %database, %user,
+                                "taking connection from reserve_pool"
+                            );
+                        }
+                        got
                     };
                     tokio::select! {
                         biased;
@@ -367,6 +551,14 @@ impl Pool {
         }
     }
 
+    /// Whether a server may be opened that nobody waits for: it makes no other make room.
+    fn may_open(&self) -> bool {
+        let workshop = &self.workshop;
+        let idle = self.ordinary.status().available + workshop.heirlooms().len();
+        let room = workshop.budgets.iter().all(|budget| !budget.is_used_up());
+        workshop.recent_failure().is_none() && (room || idle > 0)
+    }
+
     /// Opens servers until there are `min`: deadpool opens one only for who finds none idle, so
     /// the idle ones are held for the moment that takes, or until somebody needs one.
     async fn fill(&self, min: usize) {
@@ -377,7 +569,7 @@ impl Pool {
         let mut held = Vec::new();
         let need = self.workshop.need.notified();
         let fill = async {
-            while held.len() < min && self.waiting() == 0 {
+            while held.len() < min && self.waiting() == 0 && self.may_open() {
                 match self.ordinary.timeout_get(&AT_ONCE).await {
                     Ok(object) => held.push(object),
                     Err(_) => break,
@@ -408,22 +600,50 @@ fn explain(error: PoolError<Arc<ConnectError>>) -> Option<CheckoutError> {
     }
 }
 
-/// Counts a client as waiting while it exists.
-struct Waiting<'a>(&'a AtomicUsize);
+/// How soon a client gives up.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Patience {
+    /// It is told at once that no server could be opened lately.
+    Little,
+    /// While it logs in, it waits for a server that cannot be reached.
+    Much,
+}
 
-impl<'a> Waiting<'a> {
-    fn new(count: &'a AtomicUsize) -> Self {
-        count.fetch_add(1, Ordering::Relaxed);
-        Self(count)
+/// A client that waits for a server; counted as such while this exists.
+struct Queued<'a> {
+    pool: &'a Pool,
+    hopeless: Pin<Box<Notified<'a>>>,
+}
+
+impl<'a> Queued<'a> {
+    fn new(pool: &'a Pool) -> Self {
+        pool.waiting.fetch_add(1, Ordering::Relaxed);
+        let hopeless = Box::pin(pool.workshop.failures.hopeless());
+        Self { pool, hopeless }
+    }
+
+    /// Ready with the error that ends the waiting.
+    fn poll_hopeless(&mut self, cx: &mut Context<'_>) -> Poll<CheckoutError> {
+        ready!(self.hopeless.as_mut().poll(cx));
+        self.hopeless.set(self.pool.workshop.failures.hopeless());
+        cx.waker().wake_by_ref();
+        match self.pool.workshop.failures.latest() {
+            Some(error) if !self.pool.workshop.has_servers() => {
+                Poll::Ready(CheckoutError::Connect(error))
+            }
+            Some(_) | None => Poll::Pending, // the next one has done better
+        }
     }
 }
 
-impl Drop for Waiting<'_> {
+impl Drop for Queued<'_> {
     fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
+        self.pool.waiting.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
+/// What a store is given that has no limit: more than one user of one server ever has.
+const NO_LIMIT: usize = 16_384;
 /// Try and do not wait; opening a server has its own limit.
 const AT_ONCE: Timeouts = Timeouts {
     wait: Some(Duration::ZERO),

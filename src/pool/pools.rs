@@ -1,24 +1,40 @@
 //! All pools of the process.
 
+mod automatic;
 mod lookup;
+mod places;
+mod reload;
+mod switches;
+#[cfg(test)]
+mod tests;
+mod upkeep;
 
-use std::collections::{HashMap, HashSet};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::net::IpAddr;
+use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::SystemTime;
+
+use tokio::sync::Notify;
 
 use crate::auth::names::{DatabaseName, UserName};
 use crate::auth::scram::Keys;
 use crate::auth::secret::Secret;
 use crate::policy::admission::Admission;
 use crate::policy::role::Role;
-use crate::pool::budget::{Budget, MakeRoom};
+use crate::pool::budget::{Budget, Neighbours};
 use crate::pool::credentials::Credentials;
-use crate::pool::manager::Workshop;
+use crate::pool::dns::{self, Dns};
 use crate::pool::needs::Needs;
-use crate::pool::pool::Pool;
+use crate::pool::pool::{Member, Pool};
+use crate::pool::pools::automatic::Automatic;
+use crate::pool::pools::switches::Paused;
+use crate::pool::server::connect::Target;
 use crate::pool::server::info::Registry;
 use crate::pool::settings::{DatabaseSettings, PoolsSettings};
+use crate::pool::workshop::{Surroundings, Workshop};
+
+pub use places::{ClientPlace, NoPlace};
 
 /// The pools, each made when somebody first needs it.
 #[derive(Debug)]
@@ -27,12 +43,17 @@ pub struct Pools {
     workers: usize,
     /// Clients of all databases.
     clients: Arc<AtomicUsize>,
+    dns: Arc<Dns>,
+    /// Told when a server is closed or a login has ended.
+    changed: Arc<Notify>,
     myself: Weak<Self>,
 }
 
 #[derive(Debug, Default)]
 struct State {
     settings: PoolsSettings,
+    /// Databases that nobody listed.
+    automatic: BTreeMap<DatabaseName, Automatic>,
     pools: HashMap<Key, Arc<Pool>>,
     databases: HashMap<DatabaseName, Arc<Budget>>,
     users: HashMap<UserName, Arc<Budget>>,
@@ -41,19 +62,9 @@ struct State {
     /// login would tell the keys again.
     learned: HashMap<UserName, Keys>,
     paused: Paused,
-}
-
-/// What PAUSE was asked for: pools made later are paused as well.
-#[derive(Debug, Default)]
-struct Paused {
-    all: bool,
-    databases: HashSet<DatabaseName>,
-}
-
-impl Paused {
-    fn holds(&self, database: &DatabaseName) -> bool {
-        self.all || self.databases.contains(database)
-    }
+    disabled: HashSet<DatabaseName>,
+    /// What is left of pools that are gone.
+    leaving: Vec<(DatabaseName, Arc<Registry>)>,
 }
 
 /// What makes servers interchangeable. The server's start-up parameters belong to the database.
@@ -72,19 +83,26 @@ pub struct NoSuchDatabase(pub DatabaseName);
 impl Pools {
     /// No pools yet.
     pub fn new(settings: PoolsSettings, workers: usize) -> Arc<Self> {
+        let dns = Arc::new(Dns::new(settings.dns.clone()));
         let state = Mutex::new(State {
             settings,
             ..State::default()
         });
-        Arc::new_cyclic(|myself| Self {
-            state,
-            workers,
-            clients: Arc::default(),
-            myself: myself.clone(),
+        Arc::new_cyclic(|myself| {
+            dns.tell(myself.clone() as Weak<dyn Neighbours>);
+            Self {
+                state,
+                workers,
+                clients: Arc::default(),
+                dns,
+                changed: Arc::default(),
+                myself: myself.clone(),
+            }
         })
     }
 
-    /// The pool for somebody who was admitted to a database.
+    /// The pool for somebody who was admitted to a database. A database that nobody listed is
+    /// made from the template, if there is one.
     ///
     /// `secret` is what the users file knows of the user, for servers opened in its name.
     ///
@@ -95,68 +113,35 @@ impl Pools {
         admission: &Admission,
         replication: Option<&str>,
         secret: Option<Arc<Secret>>,
-    ) -> Result<Arc<Pool>, NoSuchDatabase> {
+    ) -> Result<Member, NoSuchDatabase> {
         let needs = Needs::of(admission, replication, SystemTime::now());
         let mut state = self.state();
         let name = admission.database();
-        let database = state
-            .settings
-            .databases
-            .get(name)
-            .cloned()
-            .ok_or_else(|| NoSuchDatabase(name.clone()))?;
-        let no_role = || NoSuchDatabase(name.clone()); // a reload has just removed it
-        let database = needs
-            .apply(&database, &state.settings.roles)
-            .ok_or_else(no_role)?;
-        let (user, secret) = match &database.server {
-            Some(server) => (server.user.clone(), server.secret.clone()),
-            None => (admission.identity().user().clone(), secret),
-        };
+        let no_database = || NoSuchDatabase(name.clone());
+        let database = state.find(name).ok_or_else(no_database)?;
+        let (database, user) = needs
+            .apply(&database, &state.settings, admission.identity().user())
+            .ok_or_else(no_database)?; // a reload has just removed its role
         let key = Key {
             database: name.clone(),
             user: user.clone(),
             needs,
         };
         if let Some(pool) = state.pools.get(&key) {
-            return Ok(pool.clone());
+            return Ok(Member::new(pool.clone()));
         }
-        let own = database.server.is_none();
-        let credentials = Credentials::new(user, secret);
-        if own && let Some(keys) = state.learned.get(credentials.user()) {
-            credentials.learn(keys.clone());
-        }
-        let pool = self.make(&mut state, database, credentials);
-        state.pools.insert(key, pool.clone());
-        Ok(pool)
-    }
-
-    /// Makes the pools that are kept filled whether or not anybody comes: those with a
-    /// `min_size` and one user for all clients.
-    pub fn prewarm(&self) {
-        let mut state = self.state();
-        let wanted: Vec<_> = state
-            .settings
-            .databases
-            .values()
-            .filter(|database| database.pool.min_size > 0)
-            .filter_map(|database| Some((database.clone(), database.server.clone()?)))
-            .collect();
-        for (database, server) in wanted {
-            let key = Key {
-                database: database.name.clone(),
-                user: server.user.clone(),
-                needs: Needs::default(),
-            };
-            if !state.pools.contains_key(&key) {
-                let pool = self.make(
-                    &mut state,
-                    database,
-                    Credentials::new(server.user, server.secret),
-                );
-                state.pools.insert(key, pool);
+        let credentials = match &database.server {
+            Some(server) => Credentials::new(user, server.secret.clone()),
+            None => {
+                let own = Credentials::new(user, secret);
+                if let Some(keys) = state.learned.get(own.user()) {
+                    own.learn(keys.clone());
+                }
+                own
             }
-        }
+        };
+        let pool = self.add(&mut state, key, database, credentials);
+        Ok(Member::new(pool))
     }
 
     /// The pools of a role that may only read, one for each database, whether or not anybody has
@@ -164,150 +149,34 @@ impl Pools {
     pub fn of_reader(&self, role: &Role) -> Vec<Arc<Pool>> {
         let needs = Needs::of_reader(role);
         let mut state = self.state();
-        let databases: Vec<_> = state.settings.databases.values().cloned().collect();
-        let mut pools = Vec::new();
-        for database in databases {
-            let Some(database) = needs.apply(&database, &state.settings.roles) else {
-                continue;
-            };
-            let Some(server) = database.server.clone() else {
-                continue;
-            };
-            let key = Key {
-                database: database.name.clone(),
-                user: server.user.clone(),
-                needs: needs.clone(),
-            };
-            let known = state.pools.get(&key).cloned();
-            pools.push(known.unwrap_or_else(|| {
-                let credentials = Credentials::new(server.user, server.secret);
-                let pool = self.make(&mut state, database, credentials);
-                state.pools.insert(key, pool.clone());
-                pool
-            }));
-        }
-        pools
+        let databases = state.known();
+        let of = |database| self.of_all_clients(&mut state, &database, &needs);
+        databases.into_iter().filter_map(of).collect()
     }
 
-    /// Takes over new settings. Pools whose servers would be the same go on; others are closed,
-    /// and made anew for who comes next.
-    pub fn reload(&self, settings: PoolsSettings) {
-        let mut state = self.state();
-        let state = &mut *state;
-        let old = std::mem::take(&mut state.settings);
-        let same_limit = |user: &UserName| {
-            old.most_servers_of(user.as_str()) == settings.most_servers_of(user.as_str())
-        };
-        state.users.retain(|user, _| same_limit(user));
-        state.pools.retain(|key, pool| {
-            let same_user = same_limit(pool.user());
-            let same = settings
-                .databases
-                .get(&key.database)
-                .and_then(|new| key.needs.apply(new, &settings.roles))
-                .is_some_and(|new| new.has_same_servers(pool.database()));
-            if !(same && same_user) {
-                if let Some(keys) = pool.workshop().credentials.client_keys() {
-                    state.learned.insert(pool.user().clone(), keys);
-                }
-                pool.close();
-            }
-            same && same_user
-        });
-        state.databases.retain(|name, budget| {
-            settings
-                .databases
-                .get(name)
-                .is_some_and(|new| new.max_connections == budget.limit())
-        });
-        state
-            .paused
-            .databases
-            .retain(|name| settings.databases.contains_key(name));
-        state.settings = settings;
-    }
-
-    /// Stops lending servers of one database, or of all: also those of pools made later.
-    pub fn pause(&self, database: Option<&DatabaseName>) {
-        let mut state = self.state();
-        match database {
-            None => state.paused.all = true,
-            Some(name) => drop(state.paused.databases.insert(name.clone())),
-        }
-        for pool in state.pools.values() {
-            if state.paused.holds(pool.database_name()) && !pool.is_paused() {
-                pool.pause();
-            }
-        }
-    }
-
-    /// Undoes [`Self::pause`] of one database, or that of all; a database paused by name stays so
-    /// until it is resumed by name. False if there was nothing to undo.
-    pub fn resume(&self, database: Option<&DatabaseName>) -> bool {
-        let mut state = self.state();
-        let undone = match database {
-            None => std::mem::take(&mut state.paused.all),
-            Some(name) => state.paused.databases.remove(name),
-        };
-        for pool in state.pools.values() {
-            if !state.paused.holds(pool.database_name()) && pool.is_paused() {
-                pool.resume();
-            }
-        }
-        undone
-    }
-
-    /// Whether [`Self::pause`] holds for one database, by its name or for all; or for all.
-    pub fn is_paused(&self, database: Option<&DatabaseName>) -> bool {
-        let state = self.state();
-        database.map_or(state.paused.all, |name| state.paused.holds(name))
-    }
-
-    /// A place for a client that has proved who it is: under the limit of the process and of
-    /// its database.
-    ///
-    /// # Errors
-    /// There is none left.
-    pub fn client_place(
-        &self,
-        database: &DatabaseSettings,
-        max_clients: usize,
-    ) -> Result<ClientPlace, NoPlace> {
-        let of_database = self
-            .state()
-            .clients
-            .entry(database.name.clone())
-            .or_default()
-            .clone();
-        let of_all = Count::below(&self.clients, Some(max_clients)).ok_or(NoPlace::Process)?;
-        let of_database =
-            Count::below(&of_database, database.max_clients).ok_or(NoPlace::Database)?;
-        Ok(ClientPlace {
-            _of_all: of_all,
-            _of_database: of_database,
-        })
-    }
-
-    /// Clients that have a place: of all databases, or of one.
-    pub fn clients(&self, database: Option<&DatabaseName>) -> usize {
-        match database {
-            None => self.clients.load(Ordering::Relaxed),
-            Some(name) => self
-                .state()
-                .clients
-                .get(name)
-                .map_or(0, |count| count.load(Ordering::Relaxed)),
-        }
-    }
-
-    /// Whether a database is in the settings.
+    /// Whether clients can ask for a database: it is listed, or all are known.
     pub fn has_database(&self, name: &str) -> bool {
-        self.state().settings.databases.contains_key(name)
+        let settings = &self.state().settings;
+        settings.template.is_some() || settings.databases.contains_key(name)
     }
 
-    /// The databases in the settings, by name.
+    /// The user that all clients of a database have at its servers; `None`: each has its own, or
+    /// nobody knows the database.
+    pub fn server_user_of(&self, database: &str) -> Option<UserName> {
+        let settings = &self.state().settings;
+        let listed = settings.databases.get(database);
+        let found = listed.or(settings.template.as_ref())?;
+        Some(found.server.as_ref()?.user.clone())
+    }
+
+    /// Most clients who may be logged in as a user, if the user has settings that say so.
+    pub fn max_clients_of(&self, user: &UserName) -> Option<usize> {
+        self.state().settings.users.get(user)?.max_clients
+    }
+
+    /// The databases there are, by name: the listed ones, and those made from the template.
     pub fn databases(&self) -> Vec<Arc<DatabaseSettings>> {
-        self.state().settings.databases.values().cloned().collect()
+        self.state().known()
     }
 
     /// All pools, by database and user.
@@ -317,29 +186,81 @@ impl Pools {
         pools
     }
 
-    fn make(
+    /// Host names that have been looked up, by name.
+    pub fn dns_hosts(&self) -> Vec<dns::HostRow> {
+        self.dns.rows()
+    }
+
+    /// Zones whose serial numbers are looked at, by name.
+    pub fn dns_zones(&self) -> Vec<dns::ZoneRow> {
+        self.dns.zones()
+    }
+
+    /// The pool of a database's that has one server user for all clients, and needs this.
+    fn of_all_clients(
         &self,
         state: &mut State,
+        database: &Arc<DatabaseSettings>,
+        needs: &Needs,
+    ) -> Option<Arc<Pool>> {
+        let nobody = UserName::new("");
+        let (database, user) = needs.apply(database, &state.settings, &nobody)?;
+        let secret = database.server.as_ref()?.secret.clone();
+        let key = Key {
+            database: database.name.clone(),
+            user: user.clone(),
+            needs: needs.clone(),
+        };
+        if let Some(known) = state.pools.get(&key) {
+            return Some(known.clone());
+        }
+        Some(self.add(state, key, database, Credentials::new(user, secret)))
+    }
+
+    fn add(
+        &self,
+        state: &mut State,
+        key: Key,
         database: Arc<DatabaseSettings>,
         credentials: Credentials,
     ) -> Arc<Pool> {
-        let budgets = [
-            state.database_budget(&database),
-            state.user_budget(credentials.user()),
-        ];
-        let paused = state.paused.holds(&database.name);
-        let workshop = Workshop::new(
-            database,
-            credentials,
-            budgets,
-            self.myself.clone() as Weak<dyn MakeRoom>,
-            self.workers,
-        );
+        let registry = Arc::new(Registry::new(self.workers, self.changed.clone()));
+        let workshop = self.workshop(state, database, Arc::new(credentials), registry);
         let pool = Arc::new(Pool::new(workshop));
-        if paused {
+        if state.paused.holds(&key.database) {
             pool.pause();
         }
+        state.pools.insert(key, pool.clone());
         pool
+    }
+
+    fn workshop(
+        &self,
+        state: &mut State,
+        database: Arc<DatabaseSettings>,
+        credentials: Arc<Credentials>,
+        registry: Arc<Registry>,
+    ) -> Workshop {
+        let budgets = [
+            state.database_budget(&database.name),
+            state.user_budget(credentials.user()),
+        ];
+        let target = Target {
+            hosts: database.hosts.clone(),
+            tls: database.tls.clone(),
+            timeout: database.pool.server_connect_timeout,
+            tcp: state.settings.tcp,
+            dns: self.dns.clone(),
+            next: AtomicUsize::new(0),
+        };
+        let pools = self.myself.clone() as Weak<dyn Neighbours>;
+        let surroundings = Surroundings {
+            registry,
+            budgets,
+            pools,
+            users: state.settings.users.clone(),
+        };
+        Workshop::new(database, credentials, target, surroundings)
     }
 
     fn state(&self) -> std::sync::MutexGuard<'_, State> {
@@ -347,7 +268,7 @@ impl Pools {
     }
 }
 
-impl MakeRoom for Pools {
+impl Neighbours for Pools {
     fn evict(&self, budget: &Arc<Budget>, but_not: &Arc<Registry>) {
         let sharing: Vec<_> = self
             .all()
@@ -370,51 +291,35 @@ impl MakeRoom for Pools {
             tracing::info!(database = %pool.database_name(), user = %pool.user(), "idle server evicted");
         }
     }
-}
 
-/// A client's place; given up when dropped.
-#[derive(Debug)]
-pub struct ClientPlace {
-    _of_all: Count,
-    _of_database: Count,
-}
-
-/// There is no place for another client.
-#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
-pub enum NoPlace {
-    /// In the database.
-    #[error("no more connections allowed (max_clients of the database)")]
-    Database,
-    /// In the process.
-    #[error("no more connections allowed (clients.max)")]
-    Process,
-}
-
-/// One of a number that has a limit.
-#[derive(Debug)]
-struct Count(Arc<AtomicUsize>);
-
-impl Count {
-    fn below(counter: &Arc<AtomicUsize>, limit: Option<usize>) -> Option<Self> {
-        let one = Self(counter.clone());
-        let before = counter.fetch_add(1, Ordering::Relaxed);
-        // Over the limit `one` is dropped, which counts it out again.
-        (before < limit.unwrap_or(usize::MAX)).then_some(one)
-    }
-}
-
-impl Drop for Count {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
+    fn moved(&self, host: &str, gone: &[IpAddr]) {
+        let registries: Vec<_> = self.registries(None);
+        for server in registries.iter().flat_map(|registry| registry.snapshot()) {
+            let at = server.place.address().map(|address| address.ip());
+            if server.place.host == host && at.is_some_and(|at| gone.contains(&at)) {
+                server.make_obsolete();
+            }
+        }
+        for pool in self.all() {
+            pool.close_obsolete();
+        }
     }
 }
 
 impl State {
-    fn database_budget(&mut self, database: &DatabaseSettings) -> Arc<Budget> {
+    fn database_budget(&mut self, name: &DatabaseName) -> Arc<Budget> {
+        let limit = self.limit_of(name);
         self.databases
-            .entry(database.name.clone())
-            .or_insert_with(|| Arc::new(Budget::new(database.max_connections)))
+            .entry(name.clone())
+            .or_insert_with(|| Arc::new(Budget::new(limit)))
             .clone()
+    }
+
+    /// Most servers of a database.
+    fn limit_of(&self, name: &DatabaseName) -> Option<usize> {
+        let automatic = || self.automatic.get(name).map(|made| &made.settings);
+        let database = self.settings.databases.get(name).or_else(automatic)?;
+        database.max_connections
     }
 
     fn user_budget(&mut self, user: &UserName) -> Arc<Budget> {

@@ -58,10 +58,10 @@ pub struct Server {
     pub(super) tracked: Arc<Tracked>,
     /// When it is too old to be used again.
     pub(super) expires: Option<Instant>,
+    /// When it had logged in.
+    pub(super) born: Instant,
     /// When it was used last.
     pub(super) used: Instant,
-    /// Raised by RECONNECT, KILL and reload: servers of an older epoch are closed.
-    pub(super) epoch: u64,
     /// The log's.
     pub line: ServerLine,
     /// Held, not read: places under the limits of the database and the user.

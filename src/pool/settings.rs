@@ -201,11 +201,19 @@ impl DatabaseSettings {
             && self.hosts == other.hosts
             && self.dbname == other.dbname
             && self.server == other.server
-            && self.max_connections == other.max_connections
             && self.connect_query == other.connect_query
             && self.startup_parameters == other.startup_parameters
-            && self.pool == other.pool
+            && self.pool.track_parameters == other.pool.track_parameters
             && self.tls.fingerprint == other.tls.fingerprint
+    }
+
+    /// Whether nothing at all is different.
+    pub fn is_same(&self, other: &Self) -> bool {
+        self.has_same_servers(other)
+            && self.max_connections == other.max_connections
+            && self.max_clients == other.max_clients
+            && self.lookup == other.lookup
+            && self.pool == other.pool
     }
 }
 
@@ -217,7 +225,7 @@ pub struct PoolsSettings {
     /// What a database is that is not among them; its name is `*`. `None`: there is no other.
     pub template: Option<Arc<DatabaseSettings>>,
     /// Users that have settings of their own.
-    pub users: BTreeMap<UserName, UserSettings>,
+    pub users: Arc<BTreeMap<UserName, UserSettings>>,
     /// Most servers a server user may have, of all databases together, where `users` says
     /// nothing else.
     pub max_user_connections: Option<usize>,
@@ -238,7 +246,7 @@ impl Default for PoolsSettings {
         Self {
             databases: BTreeMap::new(),
             template: None,
-            users: BTreeMap::new(),
+            users: Arc::default(),
             max_user_connections: None,
             autodb_idle_timeout: Some(Duration::from_secs(3600)),
             pool_idle_timeout: None,
@@ -257,11 +265,15 @@ impl PoolsSettings {
     }
 }
 
+/// The name of the template. No client can be told apart by it: who asks for it by name gets a
+/// database like any other.
+pub const TEMPLATE: &str = "*";
+
 /// A role's servers, where they differ from those of the database.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct RoleServers {
     /// The user for all clients of the role; `None`: as the database says.
     pub server: Option<ServerCredentials>,
-    /// The pool for each database.
+    /// The pool for each database, and for those made from the template under its name.
     pub pools: BTreeMap<DatabaseName, PoolSettings>,
 }

@@ -94,6 +94,14 @@ impl Context {
     /// Ends what has lasted too long. To be called about ten times a second.
     pub fn tick(&self, now: Instant) {
         self.roster.expire(now);
+        // Who holds a server that is to be closed may have to let go of it.
+        let holds_obsolete = |client: &Rc<Client>| {
+            let server = client.server.borrow();
+            server.as_ref().is_some_and(|server| server.is_obsolete())
+        };
+        for client in self.roster.select(holds_obsolete) {
+            client.wake();
+        }
         let now = self.bench.tick();
         let ended = |client: &Rc<Client>| {
             let admission = client.admission.borrow();
@@ -161,23 +169,21 @@ impl Context {
         secret: Option<Arc<Secret>>,
     ) -> Option<Arc<Verifier>> {
         let secret = secret?;
+        let rounds = self.settings.borrow().scram_iterations;
         if let Some((from, verifier)) = self.verifiers.borrow().get(user)
             && Arc::ptr_eq(from, &secret)
+            && verifier.iterations() == rounds
         {
             return Some(verifier.clone());
         }
         let plain = secret.clone();
         // The salt that an unknown user is shown: the same on every worker, at every try and
         // after every reload, or it would tell who is known.
-        let salt = Verifier::mock(&self.mock_seed, user.as_str())
+        let salt = Verifier::mock(&self.mock_seed, user.as_str(), rounds)
             .salt()
             .to_vec();
         let derive = move || match &*plain {
-            Secret::Plain(password) => Some(Verifier::derive(
-                password.expose(),
-                &salt,
-                Verifier::DEFAULT_ITERATIONS,
-            )),
+            Secret::Plain(password) => Some(Verifier::derive(password.expose(), &salt, rounds)),
             Secret::Md5(_) | Secret::Scram(_) => None,
         };
         let verifier = Arc::new(tokio::task::spawn_blocking(derive).await.ok()??);

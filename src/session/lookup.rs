@@ -20,8 +20,7 @@ use crate::pool::settings::lookup::Lookup;
 use crate::session::context::Context;
 use crate::session::error::SessionError;
 use crate::session::settings::SessionSettings;
-use crate::wire::error_response::ErrorResponse;
-use crate::wire::sqlstate::SqlState;
+use crate::wire::pooler_error::PoolerError;
 
 /// What a lookup finds.
 #[derive(Debug)]
@@ -106,10 +105,7 @@ pub(super) async fn look_up(
     }
     answer.map_err(|why| {
         error!(%user, lookup.user = %asker, lookup.database = %place, error = %why, "cannot look up a user");
-        SessionError::Refused(ErrorResponse::fatal(
-            SqlState::CONFIG_FILE_ERROR,
-            "bouncer config error",
-        ))
+        PoolerError::ConfigError.into()
     })
 }
 

@@ -143,10 +143,28 @@ impl Exchange<'_> {
                 return Poll::Ready(Ok(end));
             }
             if up.is_pending() && down.is_pending() {
+                self.let_go(server)?;
                 self.client.listen(cx);
                 return Poll::Pending;
             }
         }
+    }
+
+    /// Ends a session whose server is to be closed, between two transactions, if the settings
+    /// want that.
+    fn let_go(&self, server: &Server) -> Result<()> {
+        let closes = self.mode == PoolMode::Session
+            && server.info.is_obsolete()
+            && self.pool.settings().server_fast_close
+            && server.replies.is_quiet()
+            && self.line.upstream.is_between_messages()
+            && self.line.inbox.unread().is_empty();
+        if closes {
+            let text = "database configuration changed";
+            let error = ErrorResponse::fatal(SqlState::PROTOCOL_VIOLATION, text);
+            return Err(SessionError::Refused(error));
+        }
+        Ok(())
     }
 
     /// One step from the client to the server; `Pending` if there is nothing to do.

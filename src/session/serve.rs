@@ -14,18 +14,16 @@ use crate::policy::admission::Admission;
 use crate::policy::role::ReadOnly;
 use crate::pool::error::CheckoutError;
 use crate::pool::pools::ClientPlace;
-use crate::pool::server::reset::Soil;
 use crate::pool::server::{Server, line};
-use crate::pool::settings::PoolMode;
 use crate::pool::tracked::Values;
-use crate::pool::{Lease, Pool, Released};
+use crate::pool::{Lease, Member, Released};
 use crate::session::context::Context;
 use crate::session::downstream::bit;
 use crate::session::error::SessionError;
 use crate::session::relay::{End, Line, MAX_UNREAD, Tally, exchange};
 use crate::session::roster::{Client, ClientState, Signal};
 use crate::session::upstream::Scan;
-use crate::session::usage::Connected;
+use crate::session::usage::{Connected, UserPlace};
 use crate::wire::backend::{self, TransactionStatus};
 use crate::wire::error_response::ErrorResponse;
 use crate::wire::frontend::{Frontend, Tag};
@@ -40,7 +38,7 @@ type Result<T> = std::result::Result<T, SessionError>;
 pub struct Session {
     pub(super) line: Line,
     pub(super) client: Rc<Client>,
-    pub(super) pool: Arc<Pool>,
+    pub(super) pool: Member,
     /// What the users file knows of the user, for servers opened in its name.
     pub(super) secret: Option<Arc<Secret>>,
     /// Settings of the start-up packet that the server does not report.
@@ -50,8 +48,8 @@ pub struct Session {
     pub(super) replication: Option<String>,
     /// Whether the pool is one of servers that only read, where that changes with time.
     pub(super) reads_only: Option<bool>,
-    /// Held, not read: its place among the clients, and among its role's.
-    pub(super) _places: (ClientPlace, Option<Connected>),
+    /// Held, not read: its place among the clients, its user's, and its role's.
+    pub(super) _places: (ClientPlace, UserPlace, Option<Connected>),
 }
 
 /// Why a session ended well.
@@ -209,13 +207,13 @@ impl Session {
         loop {
             let waited = {
                 let (line, client) = (&mut self.line, &self.client);
-                let limit = self.pool.settings().query_wait_timeout;
                 let mut checkout = pin!(self.pool.checkout());
                 poll_fn(|task| {
                     if let Poll::Ready(got) = checkout.as_mut().poll(task) {
                         return Poll::Ready(Ok(Some(got)));
                     }
                     if client.state.get() != ClientState::Waiting {
+                        let limit = self.pool.query_wait_timeout(&client.user.borrow());
                         client.enter(ClientState::Waiting, began, limit);
                     }
                     match client.take_signal() {
@@ -426,14 +424,9 @@ impl Session {
     }
 
     /// Gives the server of a client that has said goodbye back, if it may be.
-    fn leave(&self, cx: &Context, mut lease: Lease, now: Instant) {
+    fn leave(&self, cx: &Context, lease: Lease, now: Instant) {
         if self.replication.is_some() {
             return;
-        }
-        if self.pool.settings().mode == PoolMode::Session {
-            // Everything a session may leave behind is DISCARD ALL's business.
-            let server = lease.server();
-            server.soil = server.soil.max(Soil::Statements);
         }
         release(cx, lease, now);
     }

@@ -14,7 +14,7 @@ use crate::policy::role::RoleName;
 use crate::pool::settings::hosts::Hosts;
 use crate::pool::settings::{
     DatabaseSettings, PoolMode, PoolSettings, PoolsSettings, RoleServers, ServerAddress,
-    ServerCredentials, ServerTls,
+    ServerCredentials, ServerTls, TEMPLATE,
 };
 
 pub(super) fn pools(root: &Table<'_>, userlist: &Userlist) -> PoolsSettings {
@@ -36,26 +36,31 @@ pub(super) fn pools(root: &Table<'_>, userlist: &Userlist) -> PoolsSettings {
     }
     let template = databases.iter().find(|table| table.name() == TEMPLATE);
     let template = template.map(|table| Arc::new(database(table, &common)));
-    let databases: BTreeMap<_, _> = databases
+    let mut databases: BTreeMap<_, _> = databases
         .iter()
         .filter(|table| table.name() != TEMPLATE)
         .map(|table| database(table, &common))
         .map(|database| (database.name.clone(), Arc::new(database)))
         .collect();
-    PoolsSettings {
-        roles: root
-            .named("roles")
+    // A role has pools for what is made from the template, too.
+    let name = DatabaseName::new(TEMPLATE);
+    databases.extend(
+        template
             .iter()
-            .map(|table| {
-                (
-                    RoleName::new(table.name()),
-                    role(table, &common, &databases),
-                )
-            })
-            .collect(),
+            .map(|template| (name.clone(), template.clone())),
+    );
+    let roles = root.named("roles");
+    let roles = roles.iter().map(|table| {
+        let name = RoleName::new(table.name());
+        (name, role(table, &common, &databases))
+    });
+    let roles = roles.collect();
+    databases.remove(&name);
+    PoolsSettings {
+        roles,
         databases,
         template,
-        users: root.named("users").iter().map(users::user).collect(),
+        users: Arc::new(root.named("users").iter().map(users::user).collect()),
         max_user_connections: all.or("max_user_connections", &LIMIT, None),
         autodb_idle_timeout: all.or(
             "autodb_idle_timeout",
@@ -252,5 +257,3 @@ pub(super) const SERVERS: Count = Count(0..=MOST_SERVERS);
 const MOST_SERVERS: usize = 10_000;
 const MOST_STATEMENTS: usize = 100_000;
 pub(super) const CONSOLE_NAMES: [&str; 2] = ["pgwarden", "pgbouncer"];
-/// Stands for every database that has no table of its own.
-const TEMPLATE: &str = "*";

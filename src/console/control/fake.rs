@@ -68,7 +68,8 @@ impl FakeControl {
         let now = std::time::SystemTime::UNIX_EPOCH;
         let admission = Policy::default().admit(identity, Origin::default(), database, now);
         let admission = admission.unwrap();
-        self.pools.pool_for(&admission, None, None).unwrap()
+        let member = self.pools.pool_for(&admission, None, None).unwrap();
+        member.pool().clone()
     }
 
     /// The pool of one more database, whose server never answers.

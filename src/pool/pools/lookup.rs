@@ -15,8 +15,9 @@ impl Pools {
     /// is no such database.
     pub fn lookup_of(&self, database: &DatabaseName) -> Option<Lookup> {
         let state = self.state();
-        let settings = state.settings.databases.get(database)?;
-        Some(settings.lookup.clone())
+        let settings = &state.settings;
+        let known = settings.databases.get(database);
+        Some(known.or(settings.template.as_ref())?.lookup.clone())
     }
 
     /// The pool in which users are looked up: in this database, as this user, who has this
@@ -34,10 +35,9 @@ impl Pools {
         let needs = Needs::of_lookup(asking);
         let no_database = || NoSuchDatabase(database.clone());
         let mut state = self.state();
-        let settings = state.settings.databases.get(database);
-        let settings = settings.cloned().ok_or_else(no_database)?;
-        let settings = needs
-            .apply(&settings, &state.settings.roles)
+        let settings = state.find(database).ok_or_else(no_database)?;
+        let (settings, _) = needs
+            .apply(&settings, &state.settings, user)
             .ok_or_else(no_database)?;
         let key = Key {
             database: database.clone(),
@@ -49,8 +49,6 @@ impl Pools {
             return Ok(pool.clone());
         }
         let credentials = Credentials::new(user.clone(), secret);
-        let pool = self.make(&mut state, settings, credentials);
-        state.pools.insert(key, pool.clone());
-        Ok(pool)
+        Ok(self.add(&mut state, key, settings, credentials))
     }
 }

@@ -1,47 +1,171 @@
-//! From an address to a connected stream, with TLS if asked for.
+//! From the hosts of a database to a connected stream, with TLS if asked for.
 
+use std::fmt;
 use std::io;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use rustls::pki_types::ServerName;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpStream, UnixStream};
 use tokio_rustls::TlsConnector;
+use tracing::warn;
 
+use crate::pool::dns::Dns;
 use crate::pool::error::ConnectError;
+use crate::pool::server::login::{LogIn, LoggedIn, log_in};
+use crate::pool::settings::hosts::{Hosts, LoadBalanceHosts};
 use crate::pool::settings::{ServerAddress, ServerTls};
 use crate::wire::cancel_key::CancelKey;
 use crate::wire::socket::Socket;
 use crate::wire::startup;
 use crate::wire::stream::Stream;
+use crate::wire::tcp::TcpSettings;
 use crate::wire::tls::TlsMode;
 
 /// Where servers of a pool are, and how to reach them.
 #[derive(Debug)]
 pub struct Target {
-    /// Where the server listens.
-    pub address: ServerAddress,
-    /// TLS towards it.
+    /// Where servers listen.
+    pub hosts: Hosts,
+    /// TLS towards them.
     pub tls: ServerTls,
-    /// For the whole of connecting and logging in. `None`: no limit.
+    /// For the whole of connecting to one address and logging in there. `None`: no limit.
     pub timeout: Option<Duration>,
+    /// Options of TCP connections.
+    pub tcp: TcpSettings,
+    /// Looks up host names.
+    pub dns: Arc<Dns>,
+    /// Which host is next.
+    pub next: AtomicUsize,
+}
+
+/// Where one server is.
+#[derive(Clone, Debug)]
+pub struct Place {
+    /// The host as the settings call it, or the socket file.
+    pub host: String,
+    end: End,
+    tcp: TcpSettings,
+    timeout: Option<Duration>,
+}
+
+#[derive(Clone, Debug)]
+enum End {
+    Tcp(SocketAddr),
+    Unix(PathBuf),
 }
 
 impl Target {
-    /// Connects and, where the mode asks for it, begins TLS. Not cancel safe.
+    /// Connects to the host whose turn it is and logs in there; where that cannot be reached, at
+    /// the next one, each address of each host once. Not cancel safe.
     ///
     /// # Errors
-    /// No connection, no TLS where it is demanded, or a certificate that does not hold.
-    pub async fn connect(&self) -> Result<Stream, ConnectError> {
-        let socket = self.socket().await?;
-        match (&self.address, &self.tls.side) {
+    /// Those of the last address, or a server refused the login, which the others would do too.
+    pub async fn open(&self, asks: &LogIn<'_>) -> Result<(LoggedIn, Place), ConnectError> {
+        let count = self.hosts.addresses.len().max(1);
+        let first = match self.hosts.balance {
+            LoadBalanceHosts::RoundRobin => self.next.fetch_add(1, Ordering::Relaxed),
+            LoadBalanceHosts::Disable => self.next.load(Ordering::Relaxed),
+        };
+        let mut failure = ConnectError::Io(io::ErrorKind::AddrNotAvailable.into());
+        for at in first..first.saturating_add(count) {
+            let Some(host) = self.hosts.addresses.get(at % count) else {
+                continue;
+            };
+            match self.open_at(host, asks).await {
+                Ok(opened) => return Ok(opened),
+                Err(error) if error.may_pass() => failure = error,
+                Err(error) => return Err(error),
+            }
+            if self.hosts.balance == LoadBalanceHosts::Disable {
+                self.next.store((at + 1) % count, Ordering::Relaxed);
+            }
+        }
+        Err(failure)
+    }
+
+    /// The same for one host.
+    async fn open_at(
+        &self,
+        host: &ServerAddress,
+        asks: &LogIn<'_>,
+    ) -> Result<(LoggedIn, Place), ConnectError> {
+        let mut failure = ConnectError::Io(io::ErrorKind::AddrNotAvailable.into());
+        for place in self.places(host).await? {
+            let attempt = async {
+                let stream = self.connect(&place).await?;
+                log_in(stream, asks).await
+            };
+            let opened = match self.timeout {
+                Some(limit) => tokio::time::timeout(limit, attempt)
+                    .await
+                    .unwrap_or(Err(ConnectError::Timeout(limit))),
+                None => attempt.await,
+            };
+            match opened {
+                Ok(opened) => return Ok((opened, place)),
+                Err(error) if error.may_pass() => {
+                    warn!(host = place.host, address = %place, %error, "connect failed");
+                    failure = error;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Err(failure)
+    }
+
+    /// The places of a host, the one whose turn it is first.
+    async fn places(&self, host: &ServerAddress) -> Result<Vec<Place>, ConnectError> {
+        let place = |host: &str, end| Place {
+            host: host.to_owned(),
+            end,
+            tcp: self.tcp,
+            timeout: self.timeout,
+        };
+        Ok(match host {
+            ServerAddress::Unix(path) => {
+                let end = End::Unix(path.clone());
+                vec![place(&path.display().to_string(), end)]
+            }
+            ServerAddress::Tcp(name, port) => {
+                let addresses = self.dns.addresses(name).await.map_err(ConnectError::Dns)?;
+                let tcp = |ip| place(name, End::Tcp(SocketAddr::new(ip, *port)));
+                addresses.into_iter().map(tcp).collect()
+            }
+        })
+    }
+
+    /// Connects and, where the mode asks for it, begins TLS.
+    async fn connect(&self, place: &Place) -> Result<Stream, ConnectError> {
+        let socket = place.socket().await?;
+        match (&place.end, &self.tls.side) {
             // As in libpq, a Unix socket has no TLS whatever the mode.
-            (ServerAddress::Tcp(host, _), Some(tls)) => {
-                begin_tls(socket, host, &tls.config, tls.mode).await
-            }
-            (ServerAddress::Tcp(..), None) | (ServerAddress::Unix(_), _) => {
-                Ok(Stream::Plain(socket))
-            }
+            (End::Tcp(_), Some(tls)) => begin_tls(socket, &place.host, &tls.config, tls.mode).await,
+            (End::Tcp(_), None) | (End::Unix(_), _) => Ok(Stream::Plain(socket)),
+        }
+    }
+}
+
+/// As the log has it.
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.end {
+            End::Tcp(address) => address.fmt(f),
+            End::Unix(path) => write!(f, "unix:{}", path.display()),
+        }
+    }
+}
+
+impl Place {
+    /// The address; `None` for a Unix socket.
+    pub fn address(&self) -> Option<SocketAddr> {
+        match &self.end {
+            End::Tcp(address) => Some(*address),
+            End::Unix(_) => None,
         }
     }
 
@@ -69,23 +193,29 @@ impl Target {
     }
 
     async fn socket(&self) -> Result<Socket, ConnectError> {
-        Ok(match &self.address {
-            ServerAddress::Tcp(host, port) => {
-                let socket = TcpStream::connect((host.as_str(), *port)).await?;
-                socket.set_nodelay(true)?;
-                let keepalive = socket2::TcpKeepalive::new().with_time(KEEPALIVE);
-                socket2::SockRef::from(&socket).set_tcp_keepalive(&keepalive)?;
+        Ok(match &self.end {
+            End::Tcp(address) => {
+                let socket = TcpStream::connect(address).await?;
+                self.tcp.apply(&socket)?;
                 socket.into()
             }
-            ServerAddress::Unix(path) => UnixStream::connect(path).await?.into(),
+            End::Unix(path) => UnixStream::connect(socket_name(path)).await?.into(),
         })
+    }
+}
+
+/// What to connect to: `@` begins the name of an abstract socket, which is a NUL to the kernel.
+fn socket_name(path: &Path) -> PathBuf {
+    match path.to_str().and_then(|path| path.strip_prefix('@')) {
+        Some(name) => PathBuf::from(format!("\0{name}")),
+        None => path.to_owned(),
     }
 }
 
 async fn begin_tls(
     mut socket: Socket,
     host: &str,
-    config: &std::sync::Arc<rustls::ClientConfig>,
+    config: &Arc<rustls::ClientConfig>,
     mode: TlsMode,
 ) -> Result<Stream, ConnectError> {
     let mut request = Vec::new();
@@ -118,5 +248,3 @@ async fn begin_tls(
 
 /// A cancel request that takes longer has lost its use.
 const CANCEL_LIMIT: Duration = Duration::from_secs(10);
-/// Finds dead peers behind firewalls that forget idle connections.
-const KEEPALIVE: Duration = Duration::from_secs(60);

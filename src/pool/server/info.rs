@@ -1,12 +1,12 @@
 //! What others may know of a server while somebody uses it: for SHOW SERVERS, KILL and cancel.
 
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Instant, SystemTime};
 
 use tokio::sync::Notify;
 
-use crate::pool::server::connect::Target;
+use crate::pool::server::connect::Place;
 use crate::pool::stats::Stats;
 use crate::wire::cancel_key::CancelKey;
 use crate::wire::socket::Socket;
@@ -24,8 +24,11 @@ pub struct ServerInfo {
     pub addresses: (String, String),
     /// TLS version and cipher; empty without.
     pub tls: String,
+    /// Where it is.
+    pub place: Place,
     key: Option<CancelKey>,
-    target: Arc<Target>,
+    /// The registry's count of when it was opened; [`OBSOLETE`] has no equal there.
+    epoch: AtomicU64,
     /// The client it is lent to; 0: none.
     client: AtomicU64,
     /// When it was last lent, in microseconds since `born`.
@@ -58,10 +61,10 @@ impl ServerInfo {
     /// Registers a new connection.
     pub(in crate::pool) fn register(
         registry: &Arc<Registry>,
-        target: &Arc<Target>,
+        place: Place,
         key: Option<CancelKey>,
         socket: (&Socket, Option<String>),
-        id: u64,
+        (id, epoch): (u64, u64),
     ) -> Arc<Self> {
         let (socket, tls) = socket;
         let address =
@@ -72,8 +75,9 @@ impl ServerInfo {
             connected: SystemTime::now(),
             addresses: (address(socket.peer_addr()), address(socket.local_addr())),
             tls: tls.unwrap_or_default(),
+            place,
             key,
-            target: target.clone(),
+            epoch: AtomicU64::new(epoch),
             client: AtomicU64::new(0),
             lent: AtomicU64::new(0),
             born: Instant::now(),
@@ -166,8 +170,20 @@ impl ServerInfo {
         }
     }
 
+    /// Whether it is to be closed when it comes back: RECONNECT, KILL, a reload or another
+    /// address of its host want another in its place.
+    pub fn is_obsolete(&self) -> bool {
+        self.epoch.load(Ordering::Relaxed) != self.registry.epoch.load(Ordering::Relaxed)
+    }
+
+    /// Has it closed when it comes back.
+    pub(in crate::pool) fn make_obsolete(&self) {
+        self.epoch.store(OBSOLETE, Ordering::SeqCst);
+    }
+
     pub(super) fn close(&self) {
         self.registry.servers().retain(|info| info.id != self.id);
+        self.registry.changed.notify_waiters();
     }
 }
 
@@ -182,7 +198,7 @@ impl CancelInFlight {
     /// Sends it and waits until the server has signalled. If that cannot be told, the request
     /// may still arrive, and the server is not used again. Not cancel safe.
     pub async fn deliver(self) {
-        if let Err(error) = self.info.target.cancel(&self.key).await {
+        if let Err(error) = self.info.place.cancel(&self.key).await {
             tracing::debug!(server = self.info.id, %error, "a cancel request may not have arrived");
             self.info.unsure.store(true, Ordering::SeqCst);
         }
@@ -196,19 +212,29 @@ impl Drop for CancelInFlight {
     }
 }
 
-/// All servers of one pool, lent or not, and what the pool has counted.
+/// All servers of one pool, lent or not, and what the pool has counted. The pool that a reload
+/// puts in the place of another goes on with it.
 #[derive(Debug)]
 pub struct Registry {
     servers: Mutex<Vec<Arc<ServerInfo>>>,
     /// The pool's counters.
     pub stats: Arc<Stats>,
+    /// Raised to have all servers of before closed.
+    epoch: AtomicU64,
+    /// Servers being opened.
+    logins: AtomicUsize,
+    /// Told when a server is closed or a login has ended: one for all pools.
+    changed: Arc<Notify>,
 }
 
 impl Registry {
-    pub(in crate::pool) fn new(workers: usize) -> Self {
+    pub(in crate::pool) fn new(workers: usize, changed: Arc<Notify>) -> Self {
         Self {
             servers: Mutex::default(),
             stats: Arc::new(Stats::new(workers)),
+            epoch: AtomicU64::new(0),
+            logins: AtomicUsize::new(0),
+            changed,
         }
     }
 
@@ -222,7 +248,42 @@ impl Registry {
         self.servers().is_empty()
     }
 
+    /// Servers being opened.
+    pub fn logins(&self) -> usize {
+        self.logins.load(Ordering::SeqCst)
+    }
+
+    /// Counts a server as being opened until the value is dropped.
+    pub(in crate::pool) fn begin_login(&self) -> LoginInProgress<'_> {
+        self.logins.fetch_add(1, Ordering::SeqCst);
+        LoginInProgress(self)
+    }
+
+    /// What a server opened from now on is given as its epoch.
+    pub(in crate::pool) fn epoch(&self) -> u64 {
+        self.epoch.load(Ordering::Relaxed)
+    }
+
+    /// Has all servers of now closed when they come back.
+    pub(in crate::pool) fn renew(&self) {
+        self.epoch.fetch_add(1, Ordering::SeqCst);
+    }
+
     fn servers(&self) -> std::sync::MutexGuard<'_, Vec<Arc<ServerInfo>>> {
         self.servers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+/// A server that is being opened.
+#[derive(Debug)]
+pub(in crate::pool) struct LoginInProgress<'a>(&'a Registry);
+
+impl Drop for LoginInProgress<'_> {
+    fn drop(&mut self) {
+        self.0.logins.fetch_sub(1, Ordering::SeqCst);
+        self.0.changed.notify_waiters();
+    }
+}
+
+/// The epoch of a server that is to be closed.
+const OBSOLETE: u64 = u64::MAX;

@@ -3,6 +3,8 @@
 use std::future::poll_fn;
 use std::io;
 
+use tracing::warn;
+
 use crate::auth::certificate;
 use crate::auth::md5::{self, Md5Hash};
 use crate::auth::scram::{Keys, client};
@@ -32,15 +34,22 @@ pub struct LoggedIn {
     pub key: Option<CancelKey>,
 }
 
+/// What a login is made with.
+#[derive(Debug)]
+pub struct LogIn<'a> {
+    /// The user, and what proves to be it.
+    pub credentials: &'a Credentials,
+    /// The start-up packet, without the user.
+    pub parameters: &'a [(&'a str, &'a str)],
+    /// Sent before anything else is.
+    pub connect_query: Option<&'a str>,
+}
+
 /// Sends the start-up packet and answers what the server asks. Not cancel safe.
 ///
 /// # Errors
 /// The server refuses, asks what cannot be answered, or breaks the protocol.
-pub async fn log_in(
-    stream: Stream,
-    credentials: &Credentials,
-    parameters: &[(&str, &str)],
-) -> Result<LoggedIn, ConnectError> {
+pub async fn log_in(stream: Stream, asks: &LogIn<'_>) -> Result<LoggedIn, ConnectError> {
     let mut conversation = Conversation {
         stream,
         inbox: Inbox::default(),
@@ -51,12 +60,20 @@ pub async fn log_in(
     startup::put_startup_message(
         conversation.outbox.buffer(),
         ProtocolVersion::V3_2,
-        [("user", credentials.user().as_str())]
+        [("user", asks.credentials.user().as_str())]
             .into_iter()
-            .chain(parameters.iter().copied()),
+            .chain(asks.parameters.iter().copied()),
     );
-    conversation.authenticate(credentials).await?;
-    conversation.welcome().await
+    conversation.authenticate(asks.credentials).await?;
+    let (mut parameters, key) = conversation.welcome().await?;
+    if let Some(query) = asks.connect_query {
+        conversation.run(query, &mut parameters).await?;
+    }
+    Ok(LoggedIn {
+        stream: conversation.stream,
+        parameters,
+        key,
+    })
 }
 
 struct Conversation {
@@ -103,30 +120,71 @@ impl Conversation {
         clippy::wildcard_enum_match_arm,
         reason = "what else it is, it has no place here"
     )]
-    async fn welcome(mut self) -> Result<LoggedIn, ConnectError> {
+    async fn welcome(&mut self) -> Result<(Parameters, Option<CancelKey>), ConnectError> {
         let mut parameters = Parameters::default();
         let mut key = None;
         loop {
             let message = self.next().await?;
             match message.tag {
-                Tag::ParameterStatus => {
-                    let mut body = BodyReader::new(&message.body);
-                    let (name, value) = (body.cstr()?, body.cstr()?);
-                    let text = |bytes| std::str::from_utf8(bytes).map_err(|_| FramingError::Body);
-                    parameters.set(text(name)?, text(value)?);
-                }
+                Tag::ParameterStatus => note(&mut parameters, &message.body)?,
                 Tag::BackendKeyData => key = Some(CancelKey::parse(&message.body)?),
                 Tag::NoticeResponse | Tag::NegotiateProtocolVersion => {}
                 Tag::ReadyForQuery if self.inbox.unread().is_empty() => {
-                    return Ok(LoggedIn {
-                        stream: self.stream,
-                        parameters,
-                        key,
-                    });
+                    return Ok((parameters, key));
                 }
                 _ => {
                     return Err(ConnectError::Protocol(
                         "a message that has no place in a login",
+                    ));
+                }
+            }
+        }
+    }
+
+    /// Runs the operator's connect_query, whose results nobody looks at and whose failure is
+    /// nobody's but the operator's.
+    async fn run(&mut self, sql: &str, parameters: &mut Parameters) -> Result<(), ConnectError> {
+        frontend::put_query(self.outbox.buffer(), sql);
+        loop {
+            self.heard = 0; // its rows may be many
+            let message = self.message().await?;
+            match message.tag {
+                Tag::ParameterStatus => note(parameters, &message.body)?,
+                Tag::ErrorResponse => {
+                    let error = Fields::parse(&message.body).to_response(Severity::Error);
+                    warn!(%error, "connect_query failed");
+                }
+                Tag::ReadyForQuery if message.body.first() == Some(&b'I') => return Ok(()),
+                Tag::ReadyForQuery => {
+                    return Err(ConnectError::Protocol(
+                        "connect_query has left a transaction open",
+                    ));
+                }
+                Tag::CopyInResponse => {
+                    frontend::put_copy_fail(self.outbox.buffer(), "connect_query has no data");
+                }
+                Tag::CommandComplete
+                | Tag::CopyData
+                | Tag::CopyDone
+                | Tag::CopyOutResponse
+                | Tag::DataRow
+                | Tag::EmptyQueryResponse
+                | Tag::NoticeResponse
+                | Tag::NotificationResponse
+                | Tag::RowDescription => {}
+                Tag::Authentication
+                | Tag::BackendKeyData
+                | Tag::BindComplete
+                | Tag::CloseComplete
+                | Tag::CopyBothResponse
+                | Tag::FunctionCallResponse
+                | Tag::NegotiateProtocolVersion
+                | Tag::NoData
+                | Tag::ParameterDescription
+                | Tag::ParseComplete
+                | Tag::PortalSuspended => {
+                    return Err(ConnectError::Protocol(
+                        "a message that has no place in the answer to a query",
                     ));
                 }
             }
@@ -215,7 +273,17 @@ impl Conversation {
         }
     }
 
+    /// The next message, unless it is the server's refusal.
     async fn next(&mut self) -> Result<Message, ConnectError> {
+        let message = self.message().await?;
+        if message.tag == Tag::ErrorResponse {
+            let error = Fields::parse(&message.body).to_response(Severity::Fatal);
+            return Err(ConnectError::Refused(error));
+        }
+        Ok(message)
+    }
+
+    async fn message(&mut self) -> Result<Message, ConnectError> {
         self.outbox.flush(&mut self.stream).await?;
         self.heard += 1;
         if self.heard > MAX_MESSAGES {
@@ -234,10 +302,6 @@ impl Conversation {
                         body: body.to_vec(),
                     };
                     self.inbox.consume(head.message_len());
-                    if message.tag == Tag::ErrorResponse {
-                        let error = Fields::parse(&message.body).to_response(Severity::Fatal);
-                        return Err(ConnectError::Refused(error));
-                    }
                     return Ok(message);
                 }
             }
@@ -247,6 +311,15 @@ impl Conversation {
             }
         }
     }
+}
+
+/// Notes what a ParameterStatus says.
+fn note(parameters: &mut Parameters, body: &[u8]) -> Result<(), FramingError> {
+    let mut body = BodyReader::new(body);
+    let (name, value) = (body.cstr()?, body.cstr()?);
+    let text = |bytes| std::str::from_utf8(bytes).map_err(|_| FramingError::Body);
+    parameters.set(text(name)?, text(value)?);
+    Ok(())
 }
 
 /// The keys for a server's salt: learned from a client, derived before, or derived now, off

@@ -1,0 +1,113 @@
+//! What becomes of clients when no server can be opened.
+
+use rustix::process::Signal;
+
+use super::{pid, shop, told};
+use crate::support::pooler::Pooler;
+use crate::support::postgres::Postgres;
+use crate::support::raw::Raw;
+use crate::support::{eventually, in_time};
+
+const NO_BOB: &str =
+    "local all all trust\nhost all bob all reject\nhost all all 127.0.0.1/32 scram-sha-256\n";
+
+#[tokio::test]
+async fn a_refused_login_ends_all_who_wait_with_the_servers_words_and_the_next_at_once() {
+    let postgres = Postgres::start_with(&[], NO_BOB).await;
+    let settings = format!(
+        "[pool]\nserver_login_retry = \"1h\"\n[databases.shop]\nport = {}\n",
+        postgres.port
+    );
+    let pooler = Pooler::start(&settings).await;
+    let logins = (0..4).map(|_| Raw::login(pooler.port, "bob", "shop", &[]));
+    let mut own_words = 0;
+    for login in futures_util::future::join_all(logins).await {
+        let failure = login.unwrap_err();
+        assert_eq!(failure.code, "28000", "{failure:?}");
+        let cached = "server login has been failing, cached error: pg_hba.conf rejects";
+        if !failure.message.starts_with(cached) {
+            assert!(
+                failure.message.starts_with("pg_hba.conf rejects"),
+                "{failure:?}"
+            );
+            own_words += 1;
+        }
+    }
+    assert!(own_words > 0);
+    let failure = Raw::login(pooler.port, "bob", "shop", &[])
+        .await
+        .unwrap_err();
+    assert!(
+        failure
+            .message
+            .starts_with("server login has been failing, cached error: pg_hba")
+    );
+    assert!(
+        failure.message.ends_with(" (server_login_retry)"),
+        "{failure:?}"
+    );
+    assert_eq!(pooler.log().matches("server login failed").count(), 1);
+}
+
+#[tokio::test]
+async fn who_waits_for_a_server_that_cannot_be_reached_gets_it_when_it_is_back() {
+    let mut postgres = Postgres::start().await;
+    let pool = "server_login_retry = \"2s\"\nquery_wait_timeout = \"1m\"";
+    let pooler = Pooler::start(&shop(&postgres, pool)).await;
+    let (mut early, mut late) = (Raw::app(pooler.port).await, Raw::app(pooler.port).await);
+    let before = pid(&mut early).await;
+    postgres.stop(Signal::INT).await;
+    early.send(b"Q\0\0\0\x0dselect 1\0").await;
+    eventually("a login has failed", async || {
+        pooler.log().contains("server login failed")
+    })
+    .await;
+    // Whoever comes now is told at once.
+    let failure = told(&mut late, "select 1").await;
+    let cached = "server login has been failing, cached error: connect failed (server_login_retry)";
+    assert_eq!(failure.message, cached);
+    postgres.start_again().await;
+    assert_eq!(early.reply().await.fine().value(), "1");
+    assert_ne!(pid(&mut early).await, before);
+}
+
+#[tokio::test]
+async fn a_login_waits_for_a_server_that_is_not_up_yet() {
+    let mut postgres = Postgres::start().await;
+    postgres.stop(Signal::INT).await;
+    let pooler = Pooler::start(&shop(&postgres, "server_login_retry = \"0s\"")).await;
+    let login = tokio::spawn(Raw::login(pooler.port, "app", "shop", &[]));
+    eventually("a login has failed", async || {
+        pooler.log().contains("server login failed")
+    })
+    .await;
+    postgres.start_again().await;
+    let mut client = in_time("the login", login).await.unwrap().unwrap();
+    assert_eq!(client.query("select 1").await.fine().value(), "1");
+}
+
+#[tokio::test]
+async fn a_forced_user_has_the_secret_of_the_users_file_unless_that_is_a_verifier() {
+    let postgres = Postgres::start().await;
+    let verifier = "SCRAM-SHA-256$4096:c2FsdHNhbHRzYWx0$\
+                    AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=:\
+                    AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
+    for (secret, works) in [("app", true), (verifier, false)] {
+        let settings = format!(
+            "[auth]\nmethod = \"trust\"\nusers = \"users\"\n[databases.shop]\nport = {}\n\
+             server = {{ user = \"app\" }}\n",
+            postgres.port
+        );
+        let users = format!("\"app\" \"{secret}\"\n");
+        let files = [("users", users.as_str())];
+        let command = std::process::Command::new(env!("CARGO_BIN_EXE_pgwarden"));
+        let pooler = Pooler::start_with(&settings, &files, command).await;
+        match Raw::login(pooler.port, "app", "shop", &[]).await {
+            Ok(_) => assert!(works),
+            Err(failure) => {
+                assert!(!works, "{failure:?}");
+                assert_eq!(failure.message, "server login failed: wrong password type");
+            }
+        }
+    }
+}
