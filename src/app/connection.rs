@@ -115,7 +115,12 @@ async fn steps(
     let greeted = match negotiate(socket, &settings, until, refused).await? {
         Hello::Cancel(key, mut stream) => {
             LoginStats::count(&cx.logins.cancel_requests);
-            place.process.workers.cancel(key).await;
+            let done = place.process.workers.cancel(key);
+            match settings.cancel_wait_timeout {
+                None => done.await,
+                // Too late for what it was meant for: it is closed, whatever became of it.
+                Some(limit) => drop(tokio::time::timeout(limit, done).await),
+            }
             // Under TLS libpq takes an end without a goodbye for a failure.
             let _ = stream.shutdown().await;
             return Ok(Entered::Nothing);

@@ -39,7 +39,7 @@ pub struct Workshop {
     pub(super) target: Target,
     pub(super) tracked: Arc<Tracked>,
     pub(super) registry: Arc<Registry>,
-    pub(super) budgets: [Arc<Budget>; 2],
+    pub(super) budgets: [Arc<Budget>; 3],
     /// What is set for users who log in.
     pub(super) users: Arc<BTreeMap<UserName, UserSettings>>,
     /// All pools, to evict an idle server of another where a budget is used up.
@@ -73,7 +73,7 @@ type Heirlooms = Vec<Box<Server>>;
 #[derive(Debug)]
 pub(super) struct Surroundings {
     pub(super) registry: Arc<Registry>,
-    pub(super) budgets: [Arc<Budget>; 2],
+    pub(super) budgets: [Arc<Budget>; 3],
     pub(super) pools: Weak<dyn Neighbours>,
     pub(super) users: Arc<BTreeMap<UserName, UserSettings>>,
 }
@@ -326,7 +326,6 @@ impl Workshop {
     }
 
     fn note(&self, made: &Result<Box<Server>, Arc<ConnectError>>) {
-        let (database, user) = (&self.database.name, self.credentials.user());
         // One login at a time: no other thread counts these.
         let counters = self.registry.stats.of(0);
         match made {

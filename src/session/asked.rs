@@ -1,5 +1,6 @@
 //! What a start-up packet asks for, besides user and database.
 
+use crate::pool::replication::Replication;
 use crate::pool::tracked::Tracked;
 use crate::session::error::SessionError;
 use crate::session::settings::{ErrorStyle, SessionSettings};
@@ -13,7 +14,9 @@ type Result<T> = std::result::Result<T, SessionError>;
 /// What a start-up packet asks for, besides user and database.
 pub(super) struct Asked {
     pub(super) settings: Parameters,
-    pub(super) replication: Option<String>,
+    pub(super) replication: Option<Replication>,
+    /// `options` of a replication client that only its server understands.
+    pub(super) has_unread_options: bool,
     /// Names of `settings` that came in `options`.
     from_options: Vec<String>,
 }
@@ -22,7 +25,11 @@ impl Asked {
     pub(super) fn parse(parameters: &Parameters, settings: &SessionSettings) -> Result<Self> {
         let mut asked = Self {
             settings: Parameters::default(),
-            replication: None,
+            replication: match parameters.value("replication") {
+                Some(value) => replication(value)?,
+                None => None,
+            },
+            has_unread_options: false,
             from_options: Vec::new(),
         };
         let ignored = |name: &str| {
@@ -33,19 +40,28 @@ impl Asked {
         };
         for (name, value) in parameters.iter() {
             match name {
-                "user" | "database" => {}
-                "replication" => asked.replication = replication(value)?,
+                "user" | "database" | "replication" => continue,
                 // As PgBouncer, look into options that are ignored: what is known there counts.
                 "options" if settings.errors == ErrorStyle::Pgbouncer || !ignored(name) => {
-                    for (name, value) in options(value)? {
+                    let settings = match options(value) {
+                        Err(_) if asked.replication.is_some() => {
+                            asked.has_unread_options = true;
+                            Vec::new()
+                        }
+                        settings => settings?,
+                    };
+                    for (name, value) in settings {
                         if !ignored(&name) {
                             asked.setting(&name, &value)?;
                             asked.from_options.push(name);
                         }
                     }
                 }
-                name if ignored(name) => {}
+                name if ignored(name) => continue,
                 name => asked.setting(name, value)?,
+            }
+            if let Some(replication) = &mut asked.replication {
+                replication.parameters.push((name.into(), value.into()));
             }
         }
         Ok(asked)
@@ -73,6 +89,9 @@ impl Asked {
             if !in_options {
                 return Err(PoolerError::StartupParameter(name).into());
             }
+            if self.replication.is_some() {
+                continue; // its server gets the options as they are
+            }
             if !ignore_options {
                 return Err(PoolerError::StartupOption(name).into());
             }
@@ -97,14 +116,21 @@ impl Asked {
 
 /// `database`, or one of PostgreSQL's ways to write a boolean, which may be cut short.
 /// <https://www.postgresql.org/docs/current/protocol-replication.html>
-pub(super) fn replication(value: &str) -> Result<Option<String>> {
+pub(super) fn replication(value: &str) -> Result<Option<Replication>> {
     let value = value.to_ascii_lowercase();
     let begins = |word: &str| !value.is_empty() && word.starts_with(&value);
+    let of_kind = |kind| {
+        Ok(Some(Replication {
+            client: 0,
+            kind,
+            parameters: Vec::new(),
+        }))
+    };
     match value.as_str() {
-        "database" => Ok(Some("database".into())),
-        "on" | "1" => Ok(Some("true".into())),
+        "database" => of_kind("database"),
+        "on" | "1" => of_kind("true"),
         "off" | "of" | "0" => Ok(None),
-        _ if begins("true") || begins("yes") => Ok(Some("true".into())),
+        _ if begins("true") || begins("yes") => of_kind("true"),
         _ if begins("false") || begins("no") => Ok(None),
         _ => Err(SessionError::Refused(ErrorResponse::fatal(
             SqlState::PROTOCOL_VIOLATION,

@@ -14,6 +14,7 @@ use crate::auth::names::{DatabaseName, UserName};
 use crate::auth::secret::{Secret, SecretError};
 use crate::pool::error::CheckoutError;
 use crate::pool::lease::Released;
+use crate::pool::pools::NoSuchDatabase;
 use crate::pool::server::RunError;
 use crate::pool::server::lookup::{LookupError, UserRow};
 use crate::pool::settings::lookup::Lookup;
@@ -112,8 +113,8 @@ pub(super) async fn look_up(
 /// Why a lookup fails.
 #[derive(Debug, thiserror::Error)]
 enum Failure {
-    #[error("there is no such database in the settings")]
-    NoDatabase,
+    #[error("authentication database \"{0}\" is not configured")]
+    NoDatabase(DatabaseName),
     #[error(transparent)]
     Checkout(#[from] CheckoutError),
     #[error(transparent)]
@@ -138,7 +139,7 @@ impl Question<'_> {
                 .cx
                 .pools
                 .lookup_pool(self.place, self.asker, self.secret.clone(), asking)
-                .map_err(|_| Failure::NoDatabase)?;
+                .map_err(|NoSuchDatabase(name)| Failure::NoDatabase(name))?;
             match pool.checkout().await {
                 Ok(lease) => break lease,
                 Err(CheckoutError::Closed) => {} // a reload has just replaced it

@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use crate::policy::admission::Admission;
 use crate::policy::role::Role;
-use crate::pool::pools::{ClientPlace, NoPlace};
+use crate::pool::pools::NoPlace;
+use crate::pool::replication::OwnPool;
 use crate::pool::tracked::Values;
 use crate::pool::{Member, Pool};
 use crate::session::asked::Asked;
@@ -15,10 +16,9 @@ use crate::session::error::SessionError;
 use crate::session::login::Proved;
 use crate::session::relay::Line;
 use crate::session::roster::Client;
-use crate::session::serve::{Session, reads_only};
+use crate::session::serve::{Places, Session, no_server, reads_only};
 use crate::session::settings::SessionSettings;
 use crate::session::upstream::Upstream;
-use crate::session::usage::{Connected, UserPlace};
 use crate::wire::backend::{self, TransactionStatus};
 use crate::wire::cancel_key::CancelKey;
 use crate::wire::error_response::{ErrorResponse, Severity};
@@ -65,14 +65,18 @@ impl Proved {
     ) -> Result<Prepared> {
         let admission = self.admit(cx, client)?;
         let mut asked = Asked::parse(&self.greeted.parameters, settings)?;
-        if let Some(kind) = &asked.replication {
-            client.replication.set(if kind == "database" {
+        let role = admission.role();
+        if let Some(replication) = &mut asked.replication {
+            replication.client = client.id;
+            client.replication.set(if replication.is_logical() {
                 "logical"
             } else {
                 "physical"
             });
+            if asked.has_unread_options && role.has_rules() {
+                return Err(PoolerError::StartupOptions.into());
+            }
         }
-        let role = admission.role();
         if asked.replication.is_some() && role.has_rules() && !role.replication {
             let text = format!(
                 "permission denied: replication is not allowed for role \"{}\"",
@@ -95,18 +99,20 @@ impl Proved {
             asked.settings.set("application_name", &name);
         }
         if let Some(template) = &role.application_name {
-            asked
-                .settings
-                .set("application_name", &self.application_name(template, role));
+            let name = self.application_name(template, role);
+            asked.settings.set("application_name", &name);
+            if let Some(replication) = &mut asked.replication {
+                let parameters = &mut replication.parameters;
+                parameters.retain(|(name, _)| !name.eq_ignore_ascii_case("application_name"));
+                parameters.push(("application_name".into(), name));
+            }
         }
         let no_database = |_| PoolerError::NoSuchDatabase(self.database.to_string());
+        let own_pool = asked.replication.as_ref();
+        let own_pool = own_pool.map(|own| OwnPool::new(&cx.pools, own.client));
         let pool = cx
             .pools
-            .pool_for(
-                &admission,
-                asked.replication.as_deref(),
-                self.secret.clone(),
-            )
+            .pool_for(&admission, asked.replication.as_ref(), self.secret.clone())
             .map_err(no_database)?;
         let place = cx
             .pools
@@ -124,12 +130,14 @@ impl Proved {
         if let Some(keys) = &self.keys {
             pool.learn(self.identity.user(), keys.clone());
         }
-        let reported = pool.welcome().await?;
+        let replicates = asked.replication.is_some();
+        let reported = pool.welcome().await;
+        let reported = reported.map_err(|error| no_server(error, replicates))?;
         self.note_start(cx, client, &admission, &pool)?;
         Ok(Prepared {
             admission,
             pool,
-            places: (place, of_user, connected),
+            places: (place, of_user, connected, own_pool),
             reported,
             asked,
         })
@@ -152,7 +160,9 @@ impl Proved {
         let mut told = (*reported).clone();
         let mut extra = Parameters::default();
         let mut values: Values = pool.tracked().values_of(&reported);
-        for (name, value) in asked.settings.iter() {
+        // A replication client's server has begun with its settings.
+        let own = asked.settings.iter();
+        for (name, value) in own.filter(|_| asked.replication.is_none()) {
             if pool.tracked().position(name).is_some() && reported.value(name).is_some() {
                 pool.tracked().note(&mut values, name, value);
                 told.set(name, value);
@@ -173,9 +183,10 @@ impl Proved {
         backend::put_ready_for_query(out, TransactionStatus::Idle);
         pool.stats().of(cx.worker).client_logins.add(1);
         let context = meaning(&values, &extra, &pool);
+        cx.limit(client);
         Session {
             line: Line {
-                upstream: Upstream::new(client, &cx.bench, &pool, context),
+                upstream: Upstream::new(client, &cx.bench, (&pool, &cx.settings()), context),
                 downstream: Downstream::default(),
                 told: values.clone(),
                 values: values.clone(),
@@ -198,7 +209,7 @@ impl Proved {
 struct Prepared {
     admission: Admission,
     pool: Member,
-    places: (ClientPlace, UserPlace, Option<Connected>),
+    places: Places,
     reported: Arc<Parameters>,
     asked: Asked,
 }
@@ -216,8 +227,8 @@ fn too_many_of(role: &Role) -> SessionError {
 
 fn too_many(no_place: NoPlace) -> PoolerError {
     match no_place {
-        NoPlace::Database => PoolerError::MaxDatabaseClients,
         NoPlace::Disabled(name) => PoolerError::DatabaseDisabled(name.to_string()),
+        NoPlace::Database => PoolerError::MaxDatabaseClients,
         NoPlace::Process => PoolerError::MaxClients,
     }
 }

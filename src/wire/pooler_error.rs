@@ -169,9 +169,7 @@ impl PoolerError {
             Self::IdleTransactionTimeout => SqlState::IDLE_IN_TRANSACTION_TIMEOUT,
             Self::TransactionTimeout => SqlState::TRANSACTION_TIMEOUT,
             Self::QueryTimeout => SqlState::QUERY_CANCELED,
-            Self::OldProtocol(..) | Self::PqexecDisallowed | Self::TransactionBlock => {
-                SqlState::FEATURE_NOT_SUPPORTED
-            }
+            Self::OldProtocol(..) | Self::PqexecDisallowed => SqlState::FEATURE_NOT_SUPPORTED,
             Self::PreparedExists(_) => SqlState::DUPLICATE_PREPARED_STATEMENT,
             Self::PreparedMissing(_) => SqlState::INVALID_SQL_STATEMENT_NAME,
             Self::StartupOption(_) | Self::StartupParameter(_) => SqlState::UNDEFINED_OBJECT,
@@ -184,6 +182,7 @@ impl PoolerError {
             | Self::QueryWaitTimeout
             | Self::SaslMechanism
             | Self::StartupOptions
+            | Self::TransactionBlock
             | Self::UnencryptedData(_) => SqlState::PROTOCOL_VIOLATION,
         }
     }

@@ -93,7 +93,7 @@ impl Greeted {
         let asker = Asker {
             address: origin.address,
             tls: origin.tls,
-            physical_replication: matches!(kind, Some(Ok(Some(kind))) if kind != "database"),
+            physical_replication: matches!(kind, Some(Ok(Some(kind))) if !kind.is_logical()),
             database,
             user,
         };
