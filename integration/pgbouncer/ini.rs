@@ -14,7 +14,7 @@ fn ini(postgres: &Postgres, more: &str) -> String {
     format!(
         "[databases]\nshop = host=127.0.0.1 port={} dbname=shop user=app password=app\n\
          [pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = PORT\nunix_socket_dir =\n\
-         auth_type = trust\nadmin_users = app\npool_mode = transaction\n{more}",
+         auth_type = trust\nauth_file = DIR/userlist.txt\nadmin_users = app\npool_mode = transaction\n{more}",
         postgres.port
     )
 }
@@ -70,6 +70,7 @@ async fn an_ini_serves_clients_and_is_reloaded_whole_or_not_at_all() {
     let file = pooler.dir().join("pgbouncer.ini");
     let write = |more: &str| {
         let text = ini(&postgres, more).replace("PORT", &port.to_string());
+        let text = text.replace("DIR", &pooler.dir().display().to_string());
         fs::write(&file, text).unwrap();
     };
     write("default_pool_size = 7\n");
@@ -83,8 +84,8 @@ async fn an_ini_serves_clients_and_is_reloaded_whole_or_not_at_all() {
     assert_eq!(setting(port, "default_pool_size").await, "7");
     let log = pooler.log();
     for problem in [
-        "pgbouncer.ini:11: pool_mode = sesion: expected one of session, transaction, statement",
-        "pgbouncer.ini:12: colour: unknown key",
+        "pgbouncer.ini:12: pool_mode = sesion: expected one of session, transaction, statement",
+        "pgbouncer.ini:13: colour: unknown key",
     ] {
         assert!(log.contains(problem), "{log}");
     }

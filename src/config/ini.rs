@@ -31,10 +31,9 @@ pub(super) fn is_ini(file: &Path, text: &[u8]) -> bool {
     if ending.eq_ignore_ascii_case("ini") || ending.eq_ignore_ascii_case("toml") {
         return ending.eq_ignore_ascii_case("ini");
     }
-    let lines = text.split(|&byte| byte == b'\n').map(<[u8]>::trim_ascii);
+    let mut lines = text.split(|&byte| byte == b'\n').map(<[u8]>::trim_ascii);
     let first = lines
-        .filter(|line| !line.is_empty() && !line.starts_with(b"#") && !line.starts_with(b";"))
-        .next()
+        .find(|line| !line.is_empty() && !line.starts_with(b"#") && !line.starts_with(b";"))
         .unwrap_or_default();
     FIRST
         .iter()

@@ -1,6 +1,7 @@
 //! A pgwarden of the test's own.
 
 use std::fs::{self, File};
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 
@@ -8,7 +9,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 use tokio::net::TcpStream;
 
-use super::postgres::Postgres;
+use super::postgres::{Postgres, unprivileged};
 use super::{eventually, free_port};
 
 /// A running pooler.
@@ -103,7 +104,8 @@ impl Pooler {
         .await;
     }
 
-    /// Starts a pooler with a file of another name, in which PORT stands for its port.
+    /// Starts a pooler with a file of another name, in which PORT stands for its port and DIR
+    /// for the folder; userlist.txt in it has the users `app` and `anybody`.
     pub(crate) async fn start_file(name: &str, text: &str) -> Self {
         let dir = tempfile::Builder::new()
             .prefix("pgwarden-pooler-")
@@ -111,8 +113,15 @@ impl Pooler {
             .unwrap();
         let port = free_port();
         let file = dir.path().join(name);
-        fs::write(&file, text.replace("PORT", &port.to_string())).unwrap();
-        let command = Command::new(env!("CARGO_BIN_EXE_pgwarden"));
+        let folder = dir.path().display().to_string();
+        let text = text.replace("PORT", &port.to_string());
+        fs::write(&file, text.replace("DIR", &folder)).unwrap();
+        let users = "\"app\" \"app\"\n\"anybody\" \"\"\n";
+        fs::write(dir.path().join("userlist.txt"), users).unwrap();
+        fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o755)).unwrap();
+        // With an INI it does not run as root.
+        let mut command = unprivileged();
+        command.arg(env!("CARGO_BIN_EXE_pgwarden"));
         Self::spawn(dir, port, &file, command).await
     }
 

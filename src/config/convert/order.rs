@@ -45,7 +45,7 @@ impl Order {
         let place = place.unwrap_or_else(|| {
             let elsewhere = self.tables.iter().flat_map(|(table, keys)| {
                 keys.iter()
-                    .map(move |key| [&table[..], &[key.clone()]].concat().join("."))
+                    .map(move |key| [&table[..], std::slice::from_ref(key)].concat().join("."))
             });
             let mut elsewhere = elsewhere.enumerate();
             let found =

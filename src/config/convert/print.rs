@@ -133,7 +133,9 @@ fn comment(source: &Source, path: &[String], text: Option<&str>) -> String {
         Some(origin) => {
             // `shop: pool_size` of a database.
             let name = origin.key.rsplit(": ").next().unwrap_or(&origin.key);
-            let is_same = text == Some(&origin.value) || text == Some(&quote(&origin.value));
+            let quoted = quote(&origin.value);
+            let same = [origin.value.clone(), format!("[{quoted}]"), quoted];
+            let is_same = text.is_some_and(|text| same.iter().any(|same| same == text));
             match (name == own, is_same) {
                 (true, true) => return String::new(),
                 (false, true) => format!("  # {name}"),
@@ -141,6 +143,7 @@ fn comment(source: &Source, path: &[String], text: Option<&str>) -> String {
             }
         }
         None => match ini::name(path) {
+            Some(name) if name == own => "  # PgBouncer's default".into(),
             Some(name) => format!("  # {name}: PgBouncer's default"),
             None => "  # as PgBouncer".into(),
         },

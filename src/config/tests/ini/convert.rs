@@ -64,6 +64,57 @@ fn only_what_differs_is_printed_with_pgbouncers_words_for_it() {
 }
 
 const CONVERTED: &str = r#"# From /pgbouncer.ini by pgwarden convert.
+
+[listen]
+address = []  # listen_addr: PgBouncer's default
+unix_socket_dir = "/tmp"  # PgBouncer's default
+backlog = 128  # listen_backlog: PgBouncer's default
+
+[listen.tls]
+mode = "disable"  # client_tls_sslmode: PgBouncer's default
+
+[auth]
+method = "trust"  # auth_type
+users = "off"  # auth_file: PgBouncer's default
+lookup.user = "asker"  # auth_user
+allow_cleartext = true  # as PgBouncer
+
+[clients]
+max = 500  # max_client_conn
+errors = "pgbouncer"  # as PgBouncer
+
+[tcp]
+keepidle = "off"  # tcp_keepidle: PgBouncer's default
+
+[pool]
+query_wait_notify = "5s"  # PgBouncer's default
+server_lifetime = "0s"  # server_lifetime = 0
+server_check_query = ""  # PgBouncer's default
+track_parameters = ["IntervalStyle"]  # track_extra_parameters: PgBouncer's default
+
+[databases."my db"]
+host = ["10.0.0.1"]
+server.user = "app"
+server.password = "a\"b"
+pool.size = 5  # pool_size
+startup_parameters.timezone = "UTC"
+
+[databases.plain]
+
+[console]
+admins = ["a", "b"]  # admin_users = a, b
+
+[log]
+format = "pgbouncer"  # as PgBouncer
+syslog_ident = "pgbouncer"  # PgBouncer's default
+connections = false  # log_connections = 0
+
+[pgbouncer]
+pkt_buf = 8192
+
+# Set by the INI, and without effect in pgwarden:
+#   pkt_buf = 8192 (line 10): accepted without effect: Buffers grow and shrink with what they hold.
+#   sbuf_loopcnt = 5 (line 13): accepted without effect: Sockets take turns by themselves.
 "#;
 
 #[test]
@@ -121,6 +172,7 @@ fn line() -> impl Strategy<Value = String> {
                 "unix_socket_mode" => "0750".into(),
                 "listen_addr" => "localhost, *".into(),
                 "pool_mode" => "Statement".into(),
+                "verbose" => "2".into(),
                 "syslog_facility" => "LOCAL3".into(),
                 "unix_socket_dir" => "/run/x y".into(),
                 "listen_port" | "listen_backlog" | "max_client_conn" | "scram_iterations"

@@ -11,7 +11,8 @@ fn set(settings: &Settings, key: &str, text: &str) -> Result<Option<Settings>, V
 
 #[test]
 fn a_key_is_set_over_either_kind_of_file() {
-    let toml = Setup::new().load(SHOP).unwrap();
+    let setup = Setup::new();
+    let toml = setup.load(SHOP).unwrap();
     let ini = load(&format!("{TRUST}[databases]\nshop = host=a\n")).unwrap();
     for settings in [toml, ini] {
         let changed = set(&settings, "default_pool_size", "7").unwrap().unwrap();
