@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::policy::admission::Admission;
 use crate::policy::role::Role;
+use crate::pool::error::CheckoutError;
 use crate::pool::pools::{ClientPlace, NoPlace};
 use crate::pool::tracked::Values;
 use crate::pool::{Member, Pool};
@@ -90,14 +91,14 @@ impl Proved {
             let text = format!("database \"{}\" does not exist", self.database);
             SessionError::Refused(ErrorResponse::fatal(SqlState::INVALID_CATALOG_NAME, text))
         };
-        let pool = cx
-            .pools
-            .pool_for(
-                &admission,
-                asked.replication.as_deref(),
-                self.secret.clone(),
-            )
-            .map_err(no_database)?;
+        let replication = asked.replication.as_deref();
+        let find_pool = || {
+            let found = cx
+                .pools
+                .pool_for(&admission, replication, self.secret.clone());
+            found.map_err(no_database)
+        };
+        let mut pool = find_pool()?;
         let place = cx
             .pools
             .client_place(pool.database(), settings.max_clients)
@@ -106,7 +107,13 @@ impl Proved {
         if let Some(keys) = &self.keys {
             pool.learn(self.identity.user(), keys.clone());
         }
-        let reported = pool.welcome().await?;
+        let reported = loop {
+            match pool.welcome().await {
+                // A reload has replaced the pool while this client waited for its first server.
+                Err(CheckoutError::Closed) => pool = find_pool()?,
+                reported => break reported?,
+            }
+        };
         self.note_start(cx, client, &admission, &pool)?;
         Ok(Prepared {
             admission,

@@ -185,14 +185,7 @@ impl Place {
         Ok(match &self.end {
             End::Tcp(address) => {
                 let socket = TcpStream::connect(address).await?;
-                socket.set_nodelay(true)?;
-                if self.tcp.keepalive {
-                    let mut keepalive = socket2::TcpKeepalive::new();
-                    if let Some(idle) = self.tcp.keepidle {
-                        keepalive = keepalive.with_time(idle);
-                    }
-                    socket2::SockRef::from(&socket).set_tcp_keepalive(&keepalive)?;
-                }
+                self.tcp.apply(&socket)?;
                 socket.into()
             }
             End::Unix(path) => UnixStream::connect(socket_name(path)).await?.into(),
