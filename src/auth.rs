@@ -5,6 +5,8 @@
 //! only evidence can make. What an identity may do is not decided here.
 
 pub mod certificate;
+pub mod hba;
+pub mod ident;
 pub mod identity;
 pub mod jwt;
 pub mod ldap;
@@ -19,6 +21,7 @@ pub mod token;
 pub mod userlist;
 
 pub use certificate::CertificateNames;
+pub use hba::Hba;
 pub use identity::Identity;
 pub use method::Method;
 pub use names::{DatabaseName, UserName};

@@ -26,8 +26,9 @@ use crate::pool::stats::Totals;
 pub use role::Role;
 pub use serve::{Seat, serve};
 
-/// The databases the console answers on: ours, by which it calls itself, and PgBouncer's.
-pub const NAMES: [&str; 2] = ["pgwarden", "pgbouncer"];
+/// The databases the console answers on: PgBouncer's, by which it calls itself because that is
+/// the one that dashboards leave out, and ours.
+pub const NAMES: [&str; 2] = ["pgbouncer", "pgwarden"];
 
 /// What we are, in words that tools of PgBouncer's take for PgBouncer: the first line of `-V`,
 /// and what SHOW VERSION says.
@@ -39,9 +40,6 @@ pub const VERSION: &str = concat!(
 
 /// What we are made of.
 pub const LIBRARIES: &str = "runtime: tokio, tls: rustls, parser: libpg_query, systemd: yes";
-
-/// How often [`Console::sample`] is to be called.
-pub const STATS_PERIOD: Duration = Duration::from_secs(60);
 
 /// Whether a database is the console.
 pub fn is_console(database: &str) -> bool {
@@ -70,7 +68,7 @@ impl Console {
     }
 
     /// Notes the counts of the moment: the averages in SHOW STATS are those between the last
-    /// two calls. To be called every [`STATS_PERIOD`].
+    /// two calls. To be called every `stats_period`.
     pub fn sample(&self) {
         let pools = self.control.pools().all();
         self.sampler.tick(

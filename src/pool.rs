@@ -17,11 +17,13 @@ mod needs;
 pub mod pool;
 pub mod pools;
 pub mod privileges;
+pub mod replication;
 pub mod replies;
 pub mod server;
 pub mod settings;
 pub mod statement;
 pub mod stats;
+pub mod timeouts;
 pub mod tracked;
 pub mod workshop;
 

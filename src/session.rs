@@ -1,9 +1,12 @@
 //! One client, from its first byte to its last. Knows no file, no signal and no listener.
 
 mod admit;
+mod asked;
 pub mod audit;
 pub mod bench;
+pub mod cancel;
 pub mod context;
+pub mod deadline;
 pub mod denials;
 mod downstream;
 mod edit;
@@ -13,6 +16,7 @@ pub mod jwks;
 pub mod lines;
 pub mod login;
 mod lookup;
+pub mod progress;
 mod relay;
 pub mod roster;
 pub mod serve;

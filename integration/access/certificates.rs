@@ -1,18 +1,11 @@
 //! Grants for certificates: a certificate proves what is in it, and nothing else.
 
-use std::sync::Arc;
-
-use base64::Engine as _;
 use rcgen::string::Ia5String;
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, SanType};
-use rustls::pki_types::{CertificateDer, PrivatePkcs8KeyDer, ServerName};
-use rustls::{ClientConfig, RootCertStore};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use rcgen::{CertificateParams, KeyPair, SanType};
 use tokio_postgres::{Client, Config, NoTls};
-use tokio_rustls::TlsConnector;
 
 use crate::house::House;
+use crate::support::authority::{Authority, Certificate};
 use crate::support::in_time;
 
 const ACCESS: &str = r#"
@@ -53,38 +46,6 @@ user = "known"
 
 const USERS: &str = "\"admin\" \"admin\"\n\"known\" \"known\"\n\"boss\" \"boss\"\n";
 
-/// A certificate and its key.
-type Certificate = (Vec<u8>, Vec<u8>);
-
-/// Signs certificates.
-struct Authority(CertifiedIssuer<'static, KeyPair>);
-
-impl Authority {
-    fn new() -> Self {
-        let mut params = CertificateParams::default();
-        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        let key = KeyPair::generate().unwrap();
-        Self(CertifiedIssuer::self_signed(params, key).unwrap())
-    }
-
-    /// A certificate for a common name and a URI.
-    fn signs(&self, cn: &str, uri: &str) -> Certificate {
-        let mut params = CertificateParams::default();
-        params.distinguished_name.push(DnType::CommonName, cn);
-        if !uri.is_empty() {
-            let uri = Ia5String::try_from(uri).unwrap();
-            params.subject_alt_names.push(SanType::URI(uri));
-        }
-        self.sign(&params)
-    }
-
-    fn sign(&self, params: &CertificateParams) -> Certificate {
-        let key = KeyPair::generate().unwrap();
-        let certificate = params.signed_by(&key, &self.0).unwrap();
-        (certificate.der().to_vec(), key.serialize_der())
-    }
-}
-
 /// What clients know: whom to trust and where to connect.
 struct Door {
     house: House,
@@ -94,14 +55,8 @@ struct Door {
 impl Door {
     async fn open() -> Self {
         let authority = Authority::new();
-        let server = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
-        let server = authority.sign(&server);
-        let files = [
-            ("userlist.txt", USERS.to_owned()),
-            ("server.crt", pem("CERTIFICATE", &server.0)),
-            ("server.key", pem("PRIVATE KEY", &server.1)),
-            ("ca.crt", pem("CERTIFICATE", authority.0.der())),
-        ];
+        let [a, b, c] = authority.files();
+        let files = [("userlist.txt", USERS.to_owned()), a, b, c];
         let files = files.each_ref().map(|(name, text)| (*name, text.as_str()));
         let command = std::process::Command::new(env!("CARGO_BIN_EXE_pgwarden"));
         let house = House::with_files(ACCESS, &files, command).await;
@@ -115,34 +70,10 @@ impl Door {
         database: &str,
         certificate: Option<&Certificate>,
     ) -> Result<Client, String> {
-        let mut socket = TcpStream::connect(("127.0.0.1", self.house.port()))
-            .await
-            .unwrap();
-        let request = [0, 0, 0, 8, 4, 210, 22, 47];
-        socket.write_all(&request).await.unwrap();
-        assert_eq!(socket.read_u8().await.unwrap(), b'S');
-        let mut roots = RootCertStore::empty();
-        roots
-            .add(CertificateDer::from(self.authority.0.der().to_vec()))
-            .unwrap();
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let builder = ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .unwrap()
-            .with_root_certificates(roots);
-        let config = match certificate {
-            None => builder.with_no_client_auth(),
-            Some((certificate, key)) => builder
-                .with_client_auth_cert(
-                    vec![certificate.clone().into()],
-                    PrivatePkcs8KeyDer::from(key.clone()).into(),
-                )
-                .unwrap(),
-        };
-        let name = ServerName::try_from("localhost").unwrap();
-        let connector = TlsConnector::from(Arc::new(config));
-        let stream = connector.connect(name, socket).await;
-        let stream = stream.map_err(|error| error.to_string())?;
+        let stream = self
+            .authority
+            .connect(self.house.port(), certificate)
+            .await?;
         let mut config = Config::new();
         config.user(user).password(user).dbname(database);
         match in_time("a login", config.connect_raw(stream, NoTls)).await {
@@ -302,14 +233,4 @@ async fn on_the_console_a_claimed_name_is_nobody() {
     assert_eq!((column(2), column(8)), ("cert", "web"), "{anna:?}");
     assert!(column(3).contains("spiffe://prod/shop/web"), "{anna:?}");
     drop(client);
-}
-
-fn pem(kind: &str, der: &[u8]) -> String {
-    let base64 = base64::engine::general_purpose::STANDARD.encode(der);
-    let lines = base64.as_bytes().chunks(64).map(String::from_utf8_lossy);
-    let lines: Vec<_> = lines.collect();
-    format!(
-        "-----BEGIN {kind}-----\n{}\n-----END {kind}-----\n",
-        lines.join("\n")
-    )
 }

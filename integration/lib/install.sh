@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs what the tests and the demo need on a machine that has cargo and apt.
 #
-#   install.sh [build] [postgres] [extauth] [python] [node] [pgbouncer] [postgres-13|14|16|17|18]…
+#   install.sh [build] [postgres] [extauth] [python] [node] [pgbouncer] [pgbouncer_exporter] [postgres-13|14|16|17|18]…
 #
 # Without arguments: build postgres python node. Says nothing and is quick when all is
 # there. Or source it and call `install_…`. Starts no service and creates no system cluster.
@@ -118,6 +118,10 @@ install_packaging() {
 
 install_pgbouncer() {
     has pgbouncer || [[ -x /usr/sbin/pgbouncer ]] || without_services apt_install pgbouncer
+}
+
+install_pgbouncer_exporter() {
+    has prometheus-pgbouncer-exporter || without_services apt_install prometheus-pgbouncer-exporter
 }
 
 # An LDAP server, and a libpam that looks for its services elsewhere.
@@ -246,7 +250,9 @@ if [[ ${BASH_SOURCE[0]} == "$0" ]]; then
     (($#)) || set -- build postgres python node
     for what in "$@"; do
         case $what in
-            build | postgres | extauth | python | node | pgbouncer) "install_$what" ;;
+            build | postgres | extauth | python | node | pgbouncer | pgbouncer_exporter)
+                "install_$what"
+                ;;
             postgres-*) install_npm_postgres "${what#postgres-}" >/dev/null ;;
             *) die "unknown: $what (see the head of this file)" ;;
         esac

@@ -2,9 +2,9 @@
 
 use pgwarden::wire::cancel_key::CancelKey;
 
-use crate::script::backend::{Idle, complete, error, ready};
-use crate::script::frontend::{cancel_request, query};
-use crate::script::{Client, Stage};
+use crate::script::backend::{Idle, complete, empty_query, error, ready};
+use crate::script::frontend::{cancel_request, query, startup_with};
+use crate::script::{Client, Setup, Stage};
 
 const SLOW: &str = "select pg_sleep(60)";
 const CANCELED: &str = "canceling statement due to user request";
@@ -98,6 +98,50 @@ fn a_client_that_waits_for_a_server_can_cancel_and_the_queue_goes_on() {
     server.answers(query("select 4"), [complete("SELECT 1"), ready(Idle)]);
     waiting.receives([complete("SELECT 1"), ready(Idle)]);
     stage.host.saw_nobody();
+}
+
+#[test]
+fn cancel_requests_for_one_server_take_turns_and_one_that_waits_for_too_long_is_closed() {
+    let setup = Setup::default().pool("size = 1");
+    let stage = Stage::new(&setup.clients("cancel_wait_timeout = \"100ms\""));
+    let (mut client, mut server) = stage.pair();
+    client.sends(query(SLOW));
+    server.receives(query(SLOW));
+    let mut first = cancels(&stage, client.key());
+    let delivery = stage.host.accepts_cancel(&server);
+    for _ in 0..3 {
+        cancels(&stage, client.key()).is_closed();
+    }
+    first.is_closed();
+    // There was one connection for all of them.
+    stage.host.saw_nobody();
+    server.sends([error("57014", CANCELED), ready(Idle)]);
+    client.receives([error("57014", CANCELED), ready(Idle)]);
+    drop(delivery);
+    // None of them is left to meet what the client asks next.
+    client.sends(query("select 1"));
+    server.answers(query(""), [empty_query(), ready(Idle)]);
+    server.answers(query("select 1"), [complete("SELECT 1"), ready(Idle)]);
+    client.receives([complete("SELECT 1"), ready(Idle)]);
+    stage.host.saw_nobody();
+}
+
+#[test]
+fn a_statement_of_ours_that_prepares_the_server_is_not_cancelled() {
+    let stage = Stage::with_pool("size = 1");
+    let (_first, mut server) = stage.pair();
+    let mut client = stage.pooler.connects();
+    let parameters = [("user", "bob"), ("database", "shop"), ("work_mem", "7MB")];
+    client.sends(startup_with(3 << 16, &parameters));
+    client.is_welcomed();
+    client.sends(query("select 1"));
+    let ours = server.next("a statement of ours");
+    assert!(ours.body().starts_with(b"SELECT pg_catalog.set_config"));
+    cancels(&stage, client.key()).is_closed();
+    stage.host.saw_nobody();
+    server.sends([complete("SELECT 1"), ready(Idle)]);
+    server.answers(query("select 1"), [complete("SELECT 1"), ready(Idle)]);
+    client.receives([complete("SELECT 1"), ready(Idle)]);
 }
 
 /// The request is repeated: the first may overtake the query, which travels on another socket.

@@ -129,6 +129,35 @@ fn an_extended_copy_without_an_early_sync_passes() {
 }
 
 #[test]
+fn copy_data_may_be_sent_with_the_statement_that_asks_for_it() {
+    let stage = Stage::with_pool("size = 1");
+    let (mut client, mut server) = stage.pair();
+    let whole = || {
+        vec![
+            parse("", COPY),
+            bind("", ""),
+            execute("", 0),
+            copy_data(b"1\n"),
+            copy_done(),
+            sync(),
+        ]
+    };
+    let replies = || {
+        [
+            parse_complete(),
+            bind_complete(),
+            backend::copy_in(),
+            complete("COPY 1"),
+            ready(Idle),
+        ]
+    };
+    client.sends(whole());
+    server.answers(whole(), replies());
+    client.receives(replies());
+    server_is_lent_again(&stage, &mut server);
+}
+
+#[test]
 fn an_extended_copy_that_fails_midway_is_over_at_the_sync() {
     for ending in [copy_done(), copy_fail("no more")] {
         let stage = Stage::with_pool("size = 2");

@@ -7,9 +7,12 @@ use tokio::io::AsyncWriteExt;
 use tracing::{debug, info, warn};
 
 use crate::app::place::Place;
+use crate::auth::method::Method;
+use crate::auth::names::UserName;
 use crate::console::{self, Role, Seat, is_console};
 use crate::pool::server::line::CRASHED;
 use crate::pool::workshop::next_id;
+use crate::session::deadline::Deadline;
 use crate::session::error::SessionError;
 use crate::session::lines;
 use crate::session::login::Proved;
@@ -17,7 +20,9 @@ use crate::session::roster::Client;
 use crate::session::serve::{Farewell, Session};
 use crate::session::startup::{Hello, negotiate};
 use crate::session::stats::LoginStats;
+use crate::session::usage::UserPlace;
 use crate::wire::error_response::ErrorResponse;
+use crate::wire::pooler_error::PoolerError;
 use crate::wire::socket::Socket;
 use crate::wire::sqlstate::SqlState;
 use crate::wire::stream::Stream;
@@ -48,9 +53,9 @@ pub(super) async fn serve(mut socket: Socket, place: &Place) {
             );
             run(session, place, &client).await;
         }
-        Ok(Entered::Console(proved)) => {
+        Ok(Entered::Console(proved, role)) => {
             LoginStats::count(&logins.succeeded);
-            console(proved, place, &client).await;
+            console(proved, role, place, &client).await;
         }
         Err(_) => LoginStats::count(&logins.failed), // the log has it
     }
@@ -58,7 +63,8 @@ pub(super) async fn serve(mut socket: Socket, place: &Place) {
 
 /// What a login led to.
 enum Entered {
-    Console(Box<Proved>),
+    /// And what the client may do there.
+    Console(Box<Proved>, Option<Role>),
     /// A cancel request, which is done.
     Nothing,
     Session(Box<Session>),
@@ -70,21 +76,14 @@ async fn log_in(
     client: &Rc<Client>,
 ) -> Result<Entered, SessionError> {
     let mut refused = None;
-    let settings = place.session.settings();
-    let steps = steps(socket, place, client, &mut refused);
-    let entered = match settings.login_timeout {
-        None => steps.await,
-        Some(limit) => tokio::time::timeout(limit, steps)
-            .await
-            .unwrap_or(Err(SessionError::LoginTimeout)),
-    };
+    let entered = steps(socket, place, client, &mut refused).await;
     if let Err(error) = &entered {
         info!(
             client = client.id, user = %client.user.borrow(),
             database = %client.database.borrow(), address = %client.peer.borrow(),
             %error, "login failed"
         );
-        close(client, error);
+        close(client, error, place);
         if let Some(stream) = refused {
             tell(stream, error, place).await;
         }
@@ -93,8 +92,9 @@ async fn log_in(
 }
 
 /// Logs that an error ends a connection.
-fn close(client: &Client, error: &SessionError) {
-    let told = error.to_client().map(|told| told.message);
+fn close(client: &Client, error: &SessionError, place: &Place) {
+    let style = place.session.settings().errors;
+    let told = error.to_client().map(|told| told.in_style(style).message);
     let reason = match (&told, error) {
         (_, SessionError::ServerEnded | SessionError::ServerLost(_)) => CRASHED,
         (Some(told), _) => told,
@@ -111,32 +111,49 @@ async fn steps(
 ) -> Result<Entered, SessionError> {
     let cx = &place.session;
     let settings = cx.settings();
-    let greeted = match negotiate(socket, &settings, refused).await? {
+    let until = Deadline::after(settings.login_timeout);
+    let greeted = match negotiate(socket, &settings, until, refused).await? {
         Hello::Cancel(key, mut stream) => {
             LoginStats::count(&cx.logins.cancel_requests);
-            place.process.workers.cancel(key).await;
+            let done = place.process.workers.cancel(key);
+            match settings.cancel_wait_timeout {
+                None => done.await,
+                // Too late for what it was meant for: it is closed, whatever became of it.
+                Some(limit) => drop(tokio::time::timeout(limit, done).await),
+            }
             // Under TLS libpq takes an end without a goodbye for a failure.
             let _ = stream.shutdown().await;
             return Ok(Entered::Nothing);
         }
         Hello::Startup(greeted) => greeted,
     };
-    let mut proved = greeted.authenticate(cx, &settings, client, refused).await?;
-    if is_console(proved.database.as_str()) {
+    let for_console = is_console(greeted.database());
+    if for_console && greeted.is_operator() {
+        let mut proved = greeted.trust(client);
+        proved.accept();
+        return Ok(Entered::Console(Box::new(proved), Some(Role::Admin)));
+    }
+    let mut proved = if for_console && settings.method == Method::Any {
+        greeted.trust(client)
+    } else {
+        greeted.authenticate(cx, &settings, client, refused).await?
+    };
+    if for_console {
         if !proved.identity.is_proved() {
             *refused = proved.into_stream().await;
             return Err(SessionError::Refused(Role::refusal()));
         }
         proved.accept();
-        return Ok(Entered::Console(Box::new(proved)));
+        let role = Role::of(
+            &place.console_settings.borrow(),
+            proved.identity.user().as_str(),
+        );
+        return Ok(Entered::Console(Box::new(proved), role));
     }
     if place.process.is_closing() {
         proved.accept();
         *refused = proved.into_stream().await;
-        return Err(SessionError::Refused(ErrorResponse::fatal(
-            SqlState::CANNOT_CONNECT_NOW,
-            "the pooler is shutting down",
-        )));
+        return Err(PoolerError::ShuttingDown.into());
     }
     let session = proved.enter(cx, &settings, client, refused).await?;
     Ok(Entered::Session(Box::new(session)))
@@ -146,12 +163,14 @@ async fn run(mut session: Box<Session>, place: &Place, client: &Client) {
     let ended = session.serve(&place.session).await;
     let last = match &ended {
         Ok(Farewell::ClientLeft | Farewell::ClientVanished) => None,
-        Ok(Farewell::Drained) => Some(ErrorResponse::fatal(
-            SqlState::ADMIN_SHUTDOWN,
-            "server shutting down",
-        )),
+        Ok(Farewell::Drained) => Some(
+            ErrorResponse::fatal(SqlState::ADMIN_SHUTDOWN, "server shutting down")
+                .or_as_pgbouncer("server shutting down"),
+        ),
         Err(error) => error.to_client(),
     };
+    let style = place.session.settings().errors;
+    let last = last.map(|error| error.in_style(style));
     match &ended {
         Ok(Farewell::ClientLeft) => lines::closing(client, "client close request", None),
         Ok(Farewell::ClientVanished) => lines::closing(client, VANISHED, None),
@@ -167,7 +186,7 @@ async fn run(mut session: Box<Session>, place: &Place, client: &Client) {
                     %error, "session ended"
                 );
             }
-            close(client, error);
+            close(client, error, place);
         }
     }
     if let Some(error) = &last {
@@ -188,6 +207,7 @@ async fn tell(mut stream: Stream, error: &SessionError, place: &Place) {
     let Some(response) = error.to_client() else {
         return;
     };
+    let response = response.in_style(place.session.settings().errors);
     place.session.logins.error(response.code);
     let mut bytes = Vec::new();
     response.put(&mut bytes);
@@ -198,21 +218,41 @@ async fn tell(mut stream: Stream, error: &SessionError, place: &Place) {
     let _ = tokio::time::timeout(LAST_WORDS, last).await;
 }
 
+/// What a user of the console may do, and its place among the clients of its name: there are
+/// always places for administrators.
+fn seat_for(
+    role: Option<Role>,
+    user: &str,
+    place: &Place,
+) -> Result<(Role, Option<UserPlace>), SessionError> {
+    let role = role.ok_or_else(|| SessionError::Refused(Role::refusal()))?;
+    let (cx, user) = (&place.session, UserName::new(user));
+    let own = cx.pools.max_clients_of(&user);
+    let limit = own.or(cx.settings().max_clients_per_user);
+    let limit = limit.filter(|_| role != Role::Admin);
+    let taken = cx.bench.usages.user_place(&user, limit);
+    if taken.is_none() {
+        return Err(PoolerError::MaxUserClients.into());
+    }
+    Ok((role, taken))
+}
+
 /// Serves an administrator, or turns away who is none.
-async fn console(proved: Box<Proved>, place: &Place, client: &Rc<Client>) {
-    let settings = place.console_settings.borrow().clone();
+async fn console(proved: Box<Proved>, role: Option<Role>, place: &Place, client: &Rc<Client>) {
     let user = client.user.borrow().clone();
-    let Some(role) = Role::of(&settings, &user) else {
-        let error = SessionError::Refused(Role::refusal());
-        info!(
-            client = client.id, %user, database = %client.database.borrow(),
-            address = %client.peer.borrow(), "not allowed on the console"
-        );
-        close(client, &error);
-        if let Ok(Some(stream)) = tokio::time::timeout(LAST_WORDS, proved.into_stream()).await {
-            tell(stream, &error, place).await;
+    let (role, _place) = match seat_for(role, &user, place) {
+        Ok(seat) => seat,
+        Err(error) => {
+            info!(
+                client = client.id, %user, database = %client.database.borrow(),
+                address = %client.peer.borrow(), %error, "not allowed on the console"
+            );
+            close(client, &error, place);
+            if let Ok(Some(stream)) = tokio::time::timeout(LAST_WORDS, proved.into_stream()).await {
+                tell(stream, &error, place).await;
+            }
+            return;
         }
-        return;
     };
     info!(
         client = client.id, %user, database = %client.database.borrow(),

@@ -63,7 +63,10 @@ fn read(path: &Path) -> io::Result<Option<i32>> {
 
 /// Whether another process has this number. In a container we have the same at each start.
 fn is_alive(pid: i32) -> bool {
-    let Some(process) = Pid::from_raw(pid).filter(|_| pid > 0 && pid != own()) else {
+    if pid <= 0 || pid == own() {
+        return false;
+    }
+    let Some(process) = Pid::from_raw(pid) else {
         return false;
     };
     // Somebody else's process may not be signalled, and lives.

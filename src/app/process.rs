@@ -281,9 +281,14 @@ impl Control for Process {
         names.extend(pools.users.keys().cloned());
         names
             .into_iter()
-            .map(|name| UserRow {
-                max_connections: pools.most_servers_of(name.as_str()),
-                name: name.to_string(),
+            .map(|name| {
+                let own = pools.users.get(name.as_str());
+                UserRow {
+                    max_connections: pools.most_servers_of(name.as_str()),
+                    max_clients: own.and_then(|own| own.max_clients),
+                    pool: own.map(|own| own.pool.clone()).unwrap_or_default(),
+                    name: name.to_string(),
+                }
             })
             .collect()
     }

@@ -69,7 +69,8 @@ pub fn run(file: &Path, options: &Options) -> Result<(), StartError> {
     if let Some(user) = options.user.as_ref().or(settings.process.user.as_ref()) {
         account::become_user(user)?;
     }
-    if account::is_root() && is_ini(file) {
+    // As PgBouncer, which cannot run as root; settings of our own have no such promise to keep.
+    if account::is_root() && settings.source.is_ini() {
         return Err(StartError::Root);
     }
     let log = logs::start(&settings.telemetry, options.log).map_err(io::Error::other)?;
@@ -87,11 +88,6 @@ pub fn run(file: &Path, options: &Options) -> Result<(), StartError> {
             StartError::Logged(error)
         }
     })
-}
-
-/// As PgBouncer, which cannot run as root; settings of our own have no such promise to keep.
-fn is_ini(file: &Path) -> bool {
-    file.extension().is_some_and(|extension| extension == "ini")
 }
 
 /// Every client and every server is an open file, and the usual soft limit is 1,024.

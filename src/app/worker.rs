@@ -54,15 +54,11 @@ async fn obey(place: Rc<Place>, number: usize, mut orders: UnboundedReceiver<Ord
     });
     while let Some(order) = orders.recv().await {
         match order {
-            Order::Cancel(key, done) => {
-                if let Some(cancel) = place
-                    .session
-                    .roster
-                    .cancel(&key)
-                    .and_then(|server| server.begin_cancel())
-                {
+            Order::Cancel(key, mut done) => {
+                let place = place.clone();
+                if let Some(cancel) = place.session.roster.cancel(&key) {
                     tokio::task::spawn_local(async move {
-                        cancel.deliver().await;
+                        cancel.deliver(&place.session.roster, done.closed()).await;
                         let _ = done.send(());
                     });
                 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::certificate::CertificateNames;
+use super::ident::IdentMap;
 use super::method::Method;
 use super::names::UserName;
 use super::password::PasswordProof;
@@ -48,6 +49,32 @@ impl Identity {
         let named = |name: &String| !name.is_empty() && name == user.as_str();
         (names.common_name.as_ref().is_some_and(named) || names.dns.iter().any(named))
             .then(|| Self::proved(user, Method::Cert))
+    }
+
+    /// The map lets one of the certificate's names be this user; without a map, as
+    /// [`Self::by_certificate`].
+    pub fn by_mapped_certificate(
+        user: UserName,
+        names: &CertificateNames,
+        map: Option<&IdentMap>,
+    ) -> Option<Self> {
+        let Some(map) = map else {
+            return Self::by_certificate(user, names);
+        };
+        let alternatives = names.dns.iter().chain(&names.uris);
+        let mut all = names.common_name.iter().chain(alternatives);
+        all.any(|name| map.permits(name, user.as_str()))
+            .then(|| Self::proved(user, Method::Cert))
+    }
+
+    /// The process at the other end of a Unix socket belongs to `owner`, whom the map lets be
+    /// this user; without a map it must have the same name.
+    pub fn by_peer(user: UserName, owner: &str, map: Option<&IdentMap>) -> Option<Self> {
+        let may = match map {
+            Some(map) => map.permits(owner, user.as_str()),
+            None => !owner.is_empty() && owner == user.as_str(),
+        };
+        may.then(|| Self::proved(user, Method::Peer))
     }
 
     /// The client has a certificate that TLS has verified. Its user name is a mere claim: only
@@ -113,6 +140,7 @@ impl Identity {
 
 #[cfg(test)]
 mod tests {
+    use super::super::ident::Idents;
     use super::super::secret::{PlainPassword, Secret};
     use super::super::{certificate, password};
     use super::*;
@@ -148,6 +176,28 @@ mod tests {
             let identity = Identity::by_certificate(UserName::new(user), &names);
             assert_eq!(identity, None, "{user:?}");
         }
+    }
+
+    #[test]
+    fn a_map_tells_whom_a_certificate_or_a_process_may_be() {
+        let idents = Idents::parse("m alice app\nm db.example.org all").unwrap();
+        let map = idents.get("m").map(AsRef::as_ref);
+        let by_certificate = |names: &CertificateNames, user: &str| {
+            Identity::by_mapped_certificate(UserName::new(user), names, map).is_some()
+        };
+        let alice = certificate("alice", &[]);
+        assert!(by_certificate(&alice, "app"));
+        assert!(!by_certificate(&alice, "alice"));
+        assert!(by_certificate(
+            &certificate("x", &["db.example.org"]),
+            "root"
+        ));
+        let by_peer = |owner, user, map| Identity::by_peer(UserName::new(user), owner, map);
+        assert!(by_peer("alice", "app", map).is_some());
+        assert!(by_peer("alice", "alice", map).is_none());
+        assert!(by_peer("alice", "alice", None).is_some());
+        assert!(by_peer("alice", "app", None).is_none());
+        assert!(by_peer("", "", None).is_none());
     }
 
     #[test]

@@ -10,7 +10,10 @@ use super::secret::{Secret, SecretError};
 
 /// The users of an `auth_file` and their secrets.
 #[derive(Clone, Debug, Default)]
-pub struct Userlist(HashMap<UserName, Arc<Secret>>);
+pub struct Userlist {
+    secrets: HashMap<UserName, Arc<Secret>>,
+    complete: bool,
+}
 
 /// A line that cannot be used. Its text shows neither names nor secrets, since a line
 /// out of shape may have either where the other is expected.
@@ -68,27 +71,43 @@ impl Userlist {
             }
         }
         if problems.is_empty() {
-            Ok(Self(secrets))
+            Ok(Self {
+                secrets,
+                complete: true,
+            })
         } else {
             Err(problems)
         }
     }
 
+    /// The list of nobody. The default is no list at all.
+    pub fn nobody() -> Self {
+        Self {
+            complete: true,
+            ..Self::default()
+        }
+    }
+
     /// The secret of this very user.
     pub fn get(&self, user: &str) -> Option<&Arc<Secret>> {
-        self.0.get(user)
+        self.secrets.get(user)
+    }
+
+    /// Whether a user can be meant who needs no secret: it is listed, or nobody keeps a list.
+    pub fn admits(&self, user: &str) -> bool {
+        !self.complete || self.secrets.contains_key(user)
     }
 
     /// Whether any user's secret is a SCRAM verifier.
     pub fn has_verifiers(&self) -> bool {
-        self.0
+        self.secrets
             .values()
             .any(|secret| matches!(**secret, Secret::Scram(_)))
     }
 
     /// All users, in no particular order.
     pub fn users(&self) -> impl Iterator<Item = &UserName> {
-        self.0.keys()
+        self.secrets.keys()
     }
 }
 

@@ -1,5 +1,7 @@
 //! pgbouncer.ini: read into the same tree of values as a TOML file, and shown as one.
 
+#[cfg(test)]
+mod document;
 mod forms;
 mod keys;
 mod origin;
@@ -16,6 +18,8 @@ use ::config::Value;
 use self::keys::Key;
 use super::locate::KeyPath;
 
+#[cfg(test)]
+pub(super) use document::documented;
 pub(super) use origin::Origin;
 pub use show::Row;
 pub(super) use tree::Tree;

@@ -86,7 +86,10 @@ impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let subject = match &self.place {
             Place::Environment { variable } => variable,
-            Place::Set { key } => key,
+            Place::Set { key } => {
+                f.write_str("SET ")?;
+                key
+            }
             Place::File { file, line, column } => {
                 write!(f, "{}:", file.display())?;
                 for number in [line, column].into_iter().flatten() {

@@ -1,6 +1,7 @@
 //! From the tables of the file to each layer's settings. Databases are in `pools`.
 
 mod access;
+mod hba;
 mod hosts;
 mod ldap;
 mod listen;
@@ -61,8 +62,6 @@ fn session(root: &Table<'_>) -> SessionSettings {
             "expected a client_ca in [listen.tls], without which no client can log in",
         );
     }
-    auth.maybe("hba", &FilePath);
-    auth.maybe("ident", &FilePath);
     let ldap_options = auth.maybe("ldap_options", &ldap::Options);
     if method == Method::Ldap && !auth.has("ldap_options") {
         auth.complain("ldap_options", "missing: ldap needs to know whom to ask");
@@ -77,6 +76,7 @@ fn session(root: &Table<'_>) -> SessionSettings {
     clients.or("max_per_database", &limit, None);
     SessionSettings {
         method,
+        hba: hba::hba(&auth, method).map(Arc::new),
         users: Arc::new(users(&auth, method)),
         oauth: oauth::oauth(&auth, method),
         allow_cleartext: auth.or("allow_cleartext", &Flag, default.allow_cleartext),
@@ -116,7 +116,7 @@ fn ignored(table: &Table<'_>) {
 fn users(auth: &Table<'_>, method: Method) -> Userlist {
     let path = auth.maybe("users", &OrOff(FilePath));
     if let Some(None) = path {
-        return Userlist::default(); // meant so
+        return Userlist::nobody(); // meant so
     }
     let Some(path) = path.flatten() else {
         if !auth.has("users") && needs_secrets(method) {

@@ -156,7 +156,7 @@ impl Source {
     }
 
     /// Whether the file is an INI.
-    pub(super) fn is_ini(&self) -> bool {
+    pub fn is_ini(&self) -> bool {
         matches!(self.places, Places::Ini(_))
     }
 }

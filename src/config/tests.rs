@@ -2,6 +2,7 @@
 
 mod access;
 mod environment;
+mod ini;
 mod ldap;
 mod oauth;
 mod questions;

@@ -1,6 +1,6 @@
 //! Carrying out a command.
 
-use std::time::Duration;
+mod wait;
 
 use tracing::{info, warn};
 
@@ -8,13 +8,14 @@ use crate::auth::names::DatabaseName;
 use crate::console::command::Command;
 use crate::console::control::ShutdownMode;
 use crate::console::protocol::Reply;
-use crate::console::serve::{Interruption, Line, Parting};
+use crate::console::serve::{Line, Parting};
 use crate::console::show::{self, Show};
 use crate::console::{Console, NAMES, is_console};
 use crate::pool::Pools;
-use crate::session::roster::ClientState;
 use crate::wire::error_response::{ErrorResponse, Severity};
 use crate::wire::sqlstate::SqlState;
+
+pub(super) use wait::Suspension;
 
 /// What is left to say to the client; an `Err` ends the session instead.
 pub(super) type Outcome = Result<Result<Reply, ErrorResponse>, Parting>;
@@ -32,6 +33,8 @@ pub(super) async fn act(command: &Command, console: &Console, line: &mut Line) -
         | Command::Empty
         | Command::Reset
         | Command::Rollback => DONE,
+        Command::Disable(database) => able(database.as_deref(), true, console),
+        Command::Enable(database) => able(database.as_deref(), false, console),
         Command::IgnoredSet => {
             let code = SqlState::SUCCESSFUL_COMPLETION;
             let ignored = ErrorResponse::new(Severity::Notice, code, "SET ignored");
@@ -41,13 +44,16 @@ pub(super) async fn act(command: &Command, console: &Console, line: &mut Line) -
         Command::Kill(database) => kill(database.as_deref(), console).await,
         Command::KillClient(id) => kill_client(id, console).await,
         Command::Parameter(parameter) => Ok(Reply::Table(show::parameter(*parameter))),
-        Command::Pause(database) => return pause(database.as_deref(), console, line).await,
+        Command::Pause(database) => return wait::pause(database.as_deref(), console, line).await,
         Command::Reconnect(database) => reconnect(database.as_deref(), pools),
         Command::Reload => reload(console).await,
-        Command::Resume(database) => resume(database.as_deref(), console),
+        Command::Resume(None) => resume_all(console),
+        Command::Resume(Some(database)) => resume(database, console),
         Command::SelectOne => Ok(Reply::Table(show::one())),
-        Command::Set => {
-            Err(error("SET failed").with_hint("Change the configuration file, then RELOAD."))
+        Command::Set { key, value } => set(key, value, console, line),
+        Command::Suspend => return wait::suspend(console, line).await,
+        Command::WaitClose(database) => {
+            return wait::close(database.as_deref(), console, line).await;
         }
         Command::Show(Show::Help) => Ok(Reply::Done(Some(show::help()))),
         Command::Show(show) => Ok(Reply::Table(show.table(console).await)),
@@ -63,93 +69,61 @@ pub(super) async fn act(command: &Command, console: &Console, line: &mut Line) -
     })
 }
 
-/// Stops lending and waits until no server is left.
-async fn pause(name: Option<&str>, console: &Console, line: &mut Line) -> Outcome {
-    let pools = console.control.pools();
-    let database = match not_paused(pools).and_then(|()| known(pools, "pause", name)) {
-        Ok(database) => database,
-        Err(error) => return Ok(Err(error)),
-    };
-    info!(database = name.unwrap_or("*"), "paused");
-    pools.pause(database.as_ref());
-    let mut undo = Undo {
-        pools,
-        database: database.as_ref(),
-        armed: true,
-    };
-    let quiet = async {
-        while !is_quiet(pools, database.as_ref()) {
-            tokio::time::sleep(LOOK_AGAIN).await;
-        }
-    };
-    // While it waits, a cancel request reaches it.
-    line.enter(ClientState::Waiting);
-    let interruption = tokio::select! {
-        biased;
-        () = quiet => None,
-        interruption = line.interruption() => Some(interruption),
-    };
-    match interruption {
-        None => {
-            undo.armed = false;
-            Ok(DONE)
-        }
-        Some(Interruption::Cancel) => Ok(Err(ErrorResponse::error(
-            SqlState::QUERY_CANCELED,
-            "canceling statement due to user request",
-        ))),
-        Some(Interruption::Parting(parting)) => Err(parting),
+/// Undoes PAUSE and SUSPEND, and unlike PgBouncer every KILL as well: who was told "paused" by
+/// all databases need not resume them one by one. A database paused by name stays paused.
+fn resume_all(console: &Console) -> Result<Reply, ErrorResponse> {
+    let control = &*console.control;
+    if control.is_shutting_down() {
+        return Err(error("pooler is shutting down"));
     }
-}
-
-/// Resumes what a PAUSE has paused, unless the PAUSE came to its end: nobody would know that
-/// it holds.
-struct Undo<'a> {
-    pools: &'a Pools,
-    database: Option<&'a DatabaseName>,
-    armed: bool,
-}
-
-impl Drop for Undo<'_> {
-    fn drop(&mut self) {
-        if self.armed {
-            info!(
-                database = self.database.map_or("*", DatabaseName::as_str),
-                "pause given up"
-            );
-            self.pools.resume(self.database);
-        }
+    let undone = control.unsuspend() | control.pools().resume(None);
+    if !undone {
+        return Err(error("pooler is not paused/suspended"));
     }
+    info!(database = "*", "resumed");
+    DONE
 }
 
-fn is_quiet(pools: &Pools, database: Option<&DatabaseName>) -> bool {
-    let mut pools = pools.all();
-    pools.retain(|pool| database.is_none_or(|name| name == pool.database_name()));
-    pools
-        .iter()
-        .all(|pool| pool.servers().is_empty() && pool.logins() == 0)
-}
-
-fn resume(name: Option<&str>, console: &Console) -> Result<Reply, ErrorResponse> {
+fn resume(name: &str, console: &Console) -> Result<Reply, ErrorResponse> {
     let pools = console.control.pools();
-    let Some(name) = name else {
-        if console.control.is_shutting_down() {
-            return Err(error("pooler is shutting down"));
-        }
-        if !pools.resume(None) {
-            return Err(error("pooler is not paused/suspended"));
-        }
-        info!(database = "*", "resumed");
-        return DONE;
-    };
     if !(is_console(name) || pools.has_database(name)) {
         return Err(error(&format!("no such database: {name}")));
     }
-    if !pools.resume(Some(&DatabaseName::new(name))) {
+    let database = DatabaseName::new(name);
+    if !pools.resume(Some(&database)) {
         return Err(error(&format!("database {name} is not paused")));
     }
     info!(database = name, "resumed");
     DONE
+}
+
+/// Turns logins to a database away, or lets them in again.
+fn able(name: Option<&str>, disable: bool, console: &Console) -> Result<Reply, ErrorResponse> {
+    let pools = console.control.pools();
+    if name.is_none() {
+        return Err(error("a database is required"));
+    }
+    let verb = if disable { "disable" } else { "enable" };
+    if let Some(database) = known(pools, verb, name)? {
+        info!(%database, "logins {verb}d");
+        if disable {
+            pools.disable(&database);
+        } else {
+            pools.enable(&database);
+        }
+    }
+    DONE
+}
+
+fn set(key: &str, value: &str, console: &Console, line: &Line) -> Result<Reply, ErrorResponse> {
+    match console.control.set(key, value) {
+        Ok(()) => {
+            // The value may be a secret.
+            info!(key, user = %line.user(), "setting changed at the console");
+            DONE
+        }
+        Err(problems) => Err(error("SET failed").with_detail(problems.join("\n"))),
+    }
 }
 
 fn reconnect(name: Option<&str>, pools: &Pools) -> Result<Reply, ErrorResponse> {
@@ -158,33 +132,17 @@ fn reconnect(name: Option<&str>, pools: &Pools) -> Result<Reply, ErrorResponse> 
         database = name.unwrap_or("*"),
         "servers are replaced as they come back"
     );
-    for pool in pools.all() {
-        if database
-            .as_ref()
-            .is_none_or(|name| name == pool.database_name())
-        {
-            pool.reconnect();
-        }
-    }
+    pools.reconnect(database.as_ref());
     DONE
 }
 
 /// Pauses databases by name and sends their clients away; their servers go with them.
 async fn kill(name: Option<&str>, console: &Console) -> Result<Reply, ErrorResponse> {
     let pools = console.control.pools();
-    not_paused(pools)?;
-    let databases = match known(pools, "kill", name)? {
-        Some(database) => vec![database],
-        None => pools
-            .all()
-            .iter()
-            .map(|pool| pool.database_name().clone())
-            .collect(),
-    };
+    not_paused(console)?;
+    let database = known(pools, "kill", name)?;
     warn!(database = name.unwrap_or("*"), "killed");
-    for database in &databases {
-        pools.pause(Some(database));
-    }
+    pools.kill(database.as_ref());
     console.control.kill_clients_of(name).await;
     DONE
 }
@@ -211,8 +169,8 @@ async fn reload(console: &Console) -> Result<Reply, ErrorResponse> {
     }
 }
 
-fn not_paused(pools: &Pools) -> Result<(), ErrorResponse> {
-    if pools.is_paused(None) {
+fn not_paused(console: &Console) -> Result<(), ErrorResponse> {
+    if console.control.is_suspended() || console.control.pools().is_paused(None) {
         Err(error("already suspended/paused"))
     } else {
         Ok(())
@@ -240,5 +198,3 @@ fn error(message: &str) -> ErrorResponse {
 }
 
 const DONE: Result<Reply, ErrorResponse> = Ok(Reply::Done(None));
-/// How often a PAUSE looks whether the last server is gone.
-const LOOK_AGAIN: Duration = Duration::from_millis(20);

@@ -1,5 +1,12 @@
 //! What an operator types, as a value.
 
+mod set;
+pub mod table;
+
+use std::borrow::Cow;
+
+use crate::console::command::set::set;
+use crate::console::command::table::{Argument, Entry, Kind};
 use crate::console::control::ShutdownMode;
 use crate::console::show::Show;
 use crate::console::token::{Token, tokens};
@@ -15,10 +22,14 @@ pub enum Command {
     Commit,
     /// Forgets a prepared statement, or all.
     Deallocate(Option<String>),
+    /// Lets nobody log in to the database any more.
+    Disable(Option<String>),
     /// Forgets all that a client has prepared: how pools of drivers clean a connection.
     DiscardAll,
     /// Nothing, or a comment: what drivers call a ping.
     Empty,
+    /// Undoes DISABLE.
+    Enable(Option<String>),
     /// Why a role may run a text, or may not.
     ExplainAccess {
         /// The text.
@@ -42,18 +53,27 @@ pub enum Command {
     Reload,
     /// RESET of what SET has set, which is nothing.
     Reset,
-    /// Undoes PAUSE or KILL.
+    /// Undoes PAUSE, KILL or SUSPEND.
     Resume(Option<String>),
     /// `ROLLBACK` and `ABORT`.
     Rollback,
     /// `SELECT 1`: what drivers call a ping, too.
     SelectOne,
-    /// A SET of anything else.
-    Set,
+    /// Changes a setting until the next reload.
+    Set {
+        /// Its name, PgBouncer's or ours.
+        key: String,
+        /// What it is to be.
+        value: String,
+    },
     /// A table.
     Show(Show),
     /// Ends the process.
     Shutdown(ShutdownMode),
+    /// Has everything that was read sent, and reads no more.
+    Suspend,
+    /// Waits until the servers that a RECONNECT or a reload has outdated are closed.
+    WaitClose(Option<String>),
 }
 
 /// A parameter as a PostgreSQL server would show it.
@@ -86,11 +106,9 @@ impl Command {
             Some((Token::Word(first), rest)) => (first.to_ascii_lowercase(), rest),
             Some(_) => return Err(invalid()),
         };
-        // Where a word decides and not only names something.
-        let keyword = match rest {
-            [Token::Word(word)] => Some(word.to_ascii_lowercase()),
-            _ => None,
-        };
+        if let Some(entry) = Entry::of_name(&first) {
+            return Self::build(entry, rest).ok_or_else(invalid);
+        }
         Ok(match (first.as_str(), rest) {
             ("abort" | "rollback", _) if is_transaction_end(rest) => Self::Rollback,
             ("begin", _) => Self::Begin,
@@ -99,22 +117,14 @@ impl Command {
             ("discard", [Token::Word(all)]) if all.eq_ignore_ascii_case("all") => Self::DiscardAll,
             ("explain", _) => explain(rest)
                 .ok_or_else(|| error("invalid command, use EXPLAIN ACCESS 'SQL' FOR ROLE role;"))?,
-            ("kill", _) => Self::Kill(database(rest).ok_or_else(invalid)?),
-            ("kill_client", _) => {
-                Self::KillClient(database(rest).ok_or_else(invalid)?.unwrap_or_default())
-            }
-            ("pause", _) => Self::Pause(database(rest).ok_or_else(invalid)?),
-            ("reconnect", _) => Self::Reconnect(database(rest).ok_or_else(invalid)?),
-            ("reload", []) => Self::Reload,
             ("reset", [Token::Word(_)]) => Self::Reset,
-            ("resume", _) => Self::Resume(database(rest).ok_or_else(invalid)?),
             ("select", [Token::Word(one)]) if one == "1" => Self::SelectOne,
-            ("select" | "show", [Token::Word(_)]) => {
-                let name = keyword.as_deref().unwrap_or_default();
-                match (Show::of_name(name), Parameter::of_name(name)) {
-                    (Some(show), _) => Self::Show(show),
-                    (None, Some(parameter)) => Self::Parameter(parameter),
-                    (None, None) => return Err(invalid()),
+            ("select" | "show", [Token::Word(name)]) => {
+                let entry = Entry::of_name(&format!("SHOW {name}"));
+                match (entry.map(|entry| entry.kind), Parameter::of_name(name)) {
+                    (Some(Kind::Show(show)), _) => Self::Show(show),
+                    (_, Some(parameter)) => Self::Parameter(parameter),
+                    (_, None) => return Err(invalid()),
                 }
             }
             ("show", [Token::Word(time), Token::Word(zone)])
@@ -122,13 +132,6 @@ impl Command {
             {
                 Self::Parameter(Parameter::TimeZone)
             }
-            ("set", _) => set(rest).ok_or_else(invalid)?,
-            ("shutdown", []) => Self::Shutdown(ShutdownMode::Immediate),
-            ("shutdown", [_]) => Self::Shutdown(match keyword.as_deref() {
-                Some("wait_for_clients") => ShutdownMode::WaitForClients,
-                Some("wait_for_servers") => ShutdownMode::WaitForServers,
-                Some(_) | None => return Err(invalid()),
-            }),
             ("start", [Token::Word(word), ..]) if word.eq_ignore_ascii_case("transaction") => {
                 Self::Begin
             }
@@ -136,17 +139,99 @@ impl Command {
         })
     }
 
-    /// The command's own word: its tag when it has been done.
+    /// A command of one word with what follows it; `None` if that cannot follow it.
+    fn build(entry: &Entry, rest: &[Token]) -> Option<Self> {
+        let name = match entry.argument {
+            // That it is missing is said to who may give the command at all.
+            Argument::Client | Argument::Database | Argument::DatabaseOrAll => name(rest)?,
+            Argument::None if rest.is_empty() => None,
+            Argument::None => return None,
+            Argument::Own(_) => None,
+        };
+        Some(match entry.kind {
+            Kind::Disable => Self::Disable(name),
+            Kind::Enable => Self::Enable(name),
+            Kind::Kill => Self::Kill(name),
+            Kind::KillClient => Self::KillClient(name.unwrap_or_default()),
+            Kind::Pause => Self::Pause(name),
+            Kind::Reconnect => Self::Reconnect(name),
+            Kind::Reload => Self::Reload,
+            Kind::Resume => Self::Resume(name),
+            Kind::Set => set(rest)?,
+            Kind::Shutdown => Self::Shutdown(shutdown(rest)?),
+            Kind::Suspend => Self::Suspend,
+            Kind::WaitClose => Self::WaitClose(name),
+            // Two words, or nothing that has a name.
+            Kind::Begin
+            | Kind::Commit
+            | Kind::Deallocate
+            | Kind::Discard
+            | Kind::Empty
+            | Kind::Explain
+            | Kind::IgnoredSet
+            | Kind::Parameter
+            | Kind::Reset
+            | Kind::Rollback
+            | Kind::SelectOne
+            | Kind::Show(_) => return None,
+        })
+    }
+
+    /// Where it stands in the table of commands. `None`: nobody may give it.
+    pub fn entry(&self) -> Option<&'static Entry> {
+        Entry::of(self.kind())
+    }
+
+    fn kind(&self) -> Kind {
+        match self {
+            Self::Begin => Kind::Begin,
+            Self::Commit => Kind::Commit,
+            Self::Deallocate(_) => Kind::Deallocate,
+            Self::Disable(_) => Kind::Disable,
+            Self::DiscardAll => Kind::Discard,
+            Self::Empty => Kind::Empty,
+            Self::Enable(_) => Kind::Enable,
+            Self::ExplainAccess { .. } => Kind::Explain,
+            Self::IgnoredSet => Kind::IgnoredSet,
+            Self::Kill(_) => Kind::Kill,
+            Self::KillClient(_) => Kind::KillClient,
+            Self::Parameter(_) => Kind::Parameter,
+            Self::Pause(_) => Kind::Pause,
+            Self::Reconnect(_) => Kind::Reconnect,
+            Self::Reload => Kind::Reload,
+            Self::Reset => Kind::Reset,
+            Self::Resume(_) => Kind::Resume,
+            Self::Rollback => Kind::Rollback,
+            Self::SelectOne => Kind::SelectOne,
+            Self::Set { .. } => Kind::Set,
+            Self::Show(show) => Kind::Show(*show),
+            Self::Shutdown(_) => Kind::Shutdown,
+            Self::Suspend => Kind::Suspend,
+            Self::WaitClose(_) => Kind::WaitClose,
+        }
+    }
+
+    /// What it is answered with when it has been done.
+    pub fn tag(&self) -> Cow<'static, str> {
+        match self {
+            Self::Set { key, value } => format!("SET {key}={value}").into(),
+            _ => self.word().into(),
+        }
+    }
+
+    /// The command's own word.
     pub fn word(&self) -> &'static str {
         match self {
             Self::Begin => "BEGIN",
             Self::Commit => "COMMIT",
             Self::Deallocate(None) => "DEALLOCATE ALL",
             Self::Deallocate(Some(_)) => "DEALLOCATE",
+            Self::Disable(_) => "DISABLE",
             Self::DiscardAll => "DISCARD ALL",
             Self::Empty => "",
+            Self::Enable(_) => "ENABLE",
             Self::ExplainAccess { .. } => "EXPLAIN",
-            Self::IgnoredSet | Self::Set => "SET",
+            Self::IgnoredSet | Self::Set { .. } => "SET",
             Self::Kill(_) => "KILL",
             Self::KillClient(_) => "KILL_CLIENT",
             Self::Parameter(_) | Self::Show(_) => "SHOW",
@@ -158,6 +243,8 @@ impl Command {
             Self::Rollback => "ROLLBACK",
             Self::SelectOne => "SELECT 1",
             Self::Shutdown(_) => "SHUTDOWN",
+            Self::Suspend => "SUSPEND",
+            Self::WaitClose(_) => "WAIT_CLOSE",
         }
     }
 }
@@ -210,8 +297,22 @@ fn explain(rest: &[Token]) -> Option<Command> {
     }
 }
 
+/// `SHUTDOWN` alone, or what to wait for.
+fn shutdown(rest: &[Token]) -> Option<ShutdownMode> {
+    match rest {
+        [] => Some(ShutdownMode::Immediate),
+        [Token::Word(word)] if word.eq_ignore_ascii_case("wait_for_clients") => {
+            Some(ShutdownMode::WaitForClients)
+        }
+        [Token::Word(word)] if word.eq_ignore_ascii_case("wait_for_servers") => {
+            Some(ShutdownMode::WaitForServers)
+        }
+        _ => None,
+    }
+}
+
 /// An optional name and nothing else.
-fn database(rest: &[Token]) -> Option<Option<String>> {
+fn name(rest: &[Token]) -> Option<Option<String>> {
     match rest {
         [] => Some(None),
         [Token::Word(name) | Token::Quoted(name)] => Some(Some(name.clone())),
@@ -245,54 +346,10 @@ fn is_transaction_end(rest: &[Token]) -> bool {
     }
 }
 
-/// `SET [SESSION | LOCAL] name {= | TO} value` and the SQL standard's other forms.
-fn set(rest: &[Token]) -> Option<Command> {
-    let is =
-        |token: &Token, word: &str| matches!(token, Token::Word(w) if w.eq_ignore_ascii_case(word));
-    let rest = match rest {
-        [scope, more @ ..] if is(scope, "session") || is(scope, "local") => more,
-        _ => rest,
-    };
-    let harmless = match rest {
-        [name, ..] if is(name, "characteristics") || is(name, "names") => true,
-        [time, zone, _, ..] if is(time, "time") && is(zone, "zone") => true,
-        // More than one value: `DateStyle TO ISO, MDY`; and a number may have a sign and a dot.
-        [Token::Word(name) | Token::Quoted(name), by, _, ..]
-            if *by == Token::Equals || is(by, "to") =>
-        {
-            OF_DRIVERS
-                .iter()
-                .any(|known| known.eq_ignore_ascii_case(name))
-        }
-        _ => return None,
-    };
-    Some(if harmless {
-        Command::IgnoredSet
-    } else {
-        Command::Set
-    })
-}
-
 fn error(message: &str) -> ErrorResponse {
     ErrorResponse::error(SqlState::PROTOCOL_VIOLATION, message)
 }
 
-/// What drivers set when they connect and which means nothing here.
-const OF_DRIVERS: [&str; 13] = [
-    "application_name",
-    "bytea_output",
-    "client_encoding",
-    "client_min_messages",
-    "datestyle",
-    "default_transaction_isolation",
-    "extra_float_digits",
-    "idle_in_transaction_session_timeout",
-    "intervalstyle",
-    "search_path",
-    "standard_conforming_strings",
-    "statement_timeout",
-    "timezone",
-];
 /// No command is longer; PgBouncer's parts have limits of their own of this order.
 const MAX_COMMAND: usize = 1024;
 

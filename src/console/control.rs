@@ -8,12 +8,13 @@ use std::time::{Duration, SystemTime};
 use crate::console::{NAMES, is_console};
 use crate::policy::admission::Policy;
 use crate::pool::Pools;
+use crate::pool::settings::users::UserPool;
 use crate::session::audit::Who;
 use crate::session::denials::Denials;
 use crate::session::stats::LoginStats;
 use crate::session::usage::Usages;
 use crate::wire::error_response::ErrorResponse;
-use crate::wire::sqlstate::SqlState;
+use crate::wire::pooler_error::PoolerError;
 
 #[cfg(test)]
 pub(crate) mod fake;
@@ -55,6 +56,32 @@ pub trait Control: Send + Sync {
     /// Loads the configuration anew, whole or not at all; the problems if it is refused.
     fn reload(&self) -> Answer<'_, Result<(), Vec<String>>>;
 
+    /// All connections and listeners, for SHOW FDS.
+    fn descriptors(&self) -> Answer<'_, Vec<Descriptor>> {
+        Box::pin(std::future::ready(Vec::new()))
+    }
+
+    /// Stops reading from everybody, and returns when all that was read is sent, or those are
+    /// gone who did not take it in time.
+    fn suspend(&self) -> Answer<'_, ()> {
+        Box::pin(std::future::ready(()))
+    }
+
+    /// Undoes [`Self::suspend`]; false if there is nothing to undo.
+    fn unsuspend(&self) -> bool {
+        false
+    }
+
+    /// Whether [`Self::suspend`] holds.
+    fn is_suspended(&self) -> bool {
+        false
+    }
+
+    /// The processes that share our address.
+    fn peers(&self) -> Vec<PeerRow> {
+        Vec::new()
+    }
+
     /// Disconnects a client with [`forced_disconnect`]; false if there is none with this number.
     fn kill_client(&self, id: u64) -> Answer<'_, bool>;
 
@@ -71,12 +98,12 @@ pub trait Control: Send + Sync {
 
 /// What a client is told whose database was KILLed.
 pub fn database_removed() -> ErrorResponse {
-    ErrorResponse::fatal(SqlState::ADMIN_SHUTDOWN, "database removed")
+    PoolerError::DatabaseRemoved.into()
 }
 
 /// What a client is told that an operator has disconnected.
 pub fn forced_disconnect() -> ErrorResponse {
-    ErrorResponse::fatal(SqlState::ADMIN_SHUTDOWN, "admin forced disconnect")
+    PoolerError::ForcedDisconnect.into()
 }
 
 /// How to shut down.
@@ -148,13 +175,79 @@ impl ClientRow {
     }
 }
 
+/// An open connection or a listener, as SHOW FDS prints it. Texts that are empty are not known.
+#[derive(Clone)]
+pub struct Descriptor {
+    /// Its number in this process.
+    pub fd: i32,
+    /// `pooler` for a listener, `client` or `server`.
+    pub task: &'static str,
+    /// The client's name, or the server's user.
+    pub user: String,
+    /// What clients call the database.
+    pub database: String,
+    /// The other side's address and port, our own for a listener; empty for a Unix socket.
+    pub address: String,
+    /// The key of cancel requests.
+    pub cancel: u64,
+    /// The descriptor of the server that a client has, and the other way round; 0: none.
+    pub link: i32,
+    /// The parameter of that name.
+    pub client_encoding: String,
+    /// `standard_conforming_strings`.
+    pub std_strings: String,
+    /// The parameter of that name.
+    pub datestyle: String,
+    /// The parameter of that name.
+    pub timezone: String,
+    /// A client's password.
+    pub password: Option<String>,
+    /// What a client's SCRAM login has taught us: ClientKey and ServerKey.
+    pub scram_keys: Option<(Vec<u8>, Vec<u8>)>,
+}
+
+/// Without keys and secrets.
+impl std::fmt::Debug for Descriptor {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Descriptor")
+            .field("fd", &self.fd)
+            .field("task", &self.task)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A process that shares our address, as SHOW PEERS and SHOW PEER_POOLS print it.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct PeerRow {
+    /// Its number.
+    pub id: u16,
+    /// Where it listens.
+    pub host: String,
+    /// See `host`.
+    pub port: u16,
+    /// Most cancel requests that are passed on to it at a time.
+    pub pool_size: usize,
+    /// Cancel requests that are being passed on to it.
+    pub cl_active_cancel: usize,
+    /// Cancel requests that wait for that.
+    pub cl_waiting_cancel: usize,
+    /// Connections to it that pass one on.
+    pub sv_active_cancel: usize,
+    /// Connections to it that are being opened.
+    pub sv_login: usize,
+}
+
 /// A user, as SHOW USERS prints it.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct UserRow {
     /// Its name.
     pub name: String,
     /// Most servers it may have; `None`: no limit.
     pub max_connections: Option<usize>,
+    /// Most clients; `None`: no limit.
+    pub max_clients: Option<usize>,
+    /// What is different in its pools.
+    pub pool: UserPool,
 }
 
 /// A setting, as SHOW CONFIG prints it.

@@ -16,6 +16,7 @@ use crate::wire::backend::{self, TransactionStatus};
 use crate::wire::body::{BodyReader, put_message};
 use crate::wire::error_response::ErrorResponse;
 use crate::wire::frontend::Tag;
+use crate::wire::pooler_error::ErrorStyle;
 use crate::wire::sqlstate::SqlState;
 
 /// What the client has prepared and what it is in the middle of.
@@ -28,6 +29,7 @@ pub(super) struct Protocol {
     portals: HashMap<Vec<u8>, Portal>,
     /// The latest error, until somebody counts it.
     error: Option<SqlState>,
+    style: ErrorStyle,
 }
 
 /// What to do after a message.
@@ -87,13 +89,14 @@ type Result<T> = std::result::Result<T, ErrorResponse>;
 
 impl Protocol {
     /// For a client that has just been welcomed.
-    pub(super) fn new(role: Role) -> Self {
+    pub(super) fn new(role: Role, style: ErrorStyle) -> Self {
         Self {
             block: Block::new(role),
             skipping: false,
             statements: HashMap::new(),
             portals: HashMap::new(),
             error: None,
+            style,
         }
     }
 
@@ -357,7 +360,7 @@ impl Protocol {
     }
 
     fn complete(&mut self, command: &Command, out: &mut Vec<u8>) {
-        match self.block.completed(command) {
+        match &*self.block.completed(command) {
             "" => backend::put_bare(out, backend::Tag::EmptyQueryResponse),
             tag => backend::put_command_complete(out, tag),
         }
@@ -373,7 +376,9 @@ impl Protocol {
     }
 
     fn fail(&mut self, error: &ErrorResponse, out: &mut Vec<u8>) {
-        error.put(out);
+        // Everything the console refuses is an error of the pooler's own.
+        let own = error.clone().or_as_pgbouncer(error.message.clone());
+        own.in_style(self.style).put(out);
         self.error = Some(error.code);
         self.block.failed();
     }

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use tracing::debug;
 
-use crate::console::act::act;
+use crate::console::act::{Suspension, act};
 use crate::console::protocol::{Protocol, Step};
 use crate::console::{Console, Role};
 use crate::session;
@@ -57,8 +57,10 @@ pub async fn serve(
         inbox,
         outbox,
         client,
+        suspension: None,
     };
-    let mut protocol = Protocol::new(seat.role);
+    let style = seat.worker.settings().errors;
+    let mut protocol = Protocol::new(seat.role, style);
     let parting = loop {
         line.enter(ClientState::Idle);
         if let Err(parting) = line.exchange(&mut protocol, &seat, console).await {
@@ -71,7 +73,7 @@ pub async fn serve(
         Parting::Told(error) => {
             seat.worker.logins.error(error.code);
             lines::pooler_error(seat.client, &error.message);
-            error.put(line.outbox.buffer());
+            error.in_style(style).put(line.outbox.buffer());
             // Who is sent away may not be reading.
             let flush = line.outbox.flush(&mut line.stream);
             tokio::time::timeout(LAST_WORDS, flush)
@@ -100,6 +102,8 @@ pub(super) struct Line {
     inbox: Inbox,
     outbox: Outbox,
     client: Rc<Client>,
+    /// A SUSPEND of this client's.
+    pub(super) suspension: Option<Suspension>,
 }
 
 /// Why a session ends.
@@ -214,7 +218,10 @@ impl Line {
                 Signal::End(error) => {
                     return Poll::Ready(Interruption::Parting(Parting::Told(error)));
                 }
-                Signal::None | Signal::StopStatement | Signal::WaitTimeout(_) => client.listen(cx),
+                Signal::None
+                | Signal::StopStatement
+                | Signal::TellWaiting
+                | Signal::WaitTimeout(_) => client.listen(cx),
             }
             // What it sends meanwhile is kept, within bounds, for afterwards.
             while inbox.unread().len() < MAX_MESSAGE {
@@ -235,7 +242,7 @@ impl Line {
     }
 
     pub(super) fn enter(&self, state: ClientState) {
-        self.client.enter(state, Instant::now(), None);
+        self.client.enter(state, Instant::now());
     }
 
     pub(super) fn user(&self) -> String {
@@ -248,7 +255,11 @@ fn ended(client: &Client, cx: &mut Context<'_>) -> Option<Parting> {
     match client.take_signal() {
         Signal::End(error) => Some(Parting::Told(error)),
         // There is nothing to give up waiting for.
-        Signal::CancelWait | Signal::None | Signal::StopStatement | Signal::WaitTimeout(_) => {
+        Signal::CancelWait
+        | Signal::None
+        | Signal::StopStatement
+        | Signal::TellWaiting
+        | Signal::WaitTimeout(_) => {
             client.listen(cx);
             None
         }

@@ -5,6 +5,10 @@ mod access;
 mod config;
 mod connections;
 mod databases;
+mod fds;
+mod memory;
+mod names;
+mod peers;
 mod pools;
 pub(super) mod stats;
 
@@ -26,17 +30,25 @@ pub(super) use config::help;
 #[expect(missing_docs, reason = "the names are the commands'")]
 pub enum Show {
     Access,
+    ActiveSockets,
     Clients,
     Config,
     Databases,
     Denials,
+    DnsHosts,
+    DnsZones,
+    Fds,
     Grants,
     Help,
     Identities,
     Lists,
+    Mem,
+    PeerPools,
+    Peers,
     Pools,
     Roles,
     Servers,
+    Sockets,
     State,
     Stats,
     StatsAverages,
@@ -47,70 +59,25 @@ pub enum Show {
 }
 
 impl Show {
-    /// All of them.
-    pub const ALL: [Self; 19] = [
-        Self::Access,
-        Self::Clients,
-        Self::Config,
-        Self::Databases,
-        Self::Denials,
-        Self::Grants,
-        Self::Help,
-        Self::Identities,
-        Self::Lists,
-        Self::Pools,
-        Self::Roles,
-        Self::Servers,
-        Self::State,
-        Self::Stats,
-        Self::StatsAverages,
-        Self::StatsTotals,
-        Self::Totals,
-        Self::Users,
-        Self::Version,
-    ];
-
-    /// What follows SHOW.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Access => "access",
-            Self::Clients => "clients",
-            Self::Config => "config",
-            Self::Databases => "databases",
-            Self::Denials => "denials",
-            Self::Grants => "grants",
-            Self::Help => "help",
-            Self::Identities => "identities",
-            Self::Lists => "lists",
-            Self::Pools => "pools",
-            Self::Roles => "roles",
-            Self::Servers => "servers",
-            Self::State => "state",
-            Self::Stats => "stats",
-            Self::StatsAverages => "stats_averages",
-            Self::StatsTotals => "stats_totals",
-            Self::Totals => "totals",
-            Self::Users => "users",
-            Self::Version => "version",
-        }
-    }
-
-    pub(super) fn of_name(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|show| show.name() == name)
-    }
-
     /// The columns; `None` for HELP, which is a notice.
     pub fn columns(self) -> Option<&'static [Column]> {
         Some(match self {
             Self::Access => access::ACCESS,
-            Self::Clients | Self::Servers => connections::COLUMNS,
+            Self::ActiveSockets | Self::Sockets => connections::SOCKETS,
+            Self::Clients | Self::Servers => &connections::SOCKETS[..connections::OF_CLIENTS],
             Self::Config => config::SETTINGS,
             Self::Databases => databases::DATABASES,
             Self::Denials => access::DENIALS,
+            Self::DnsHosts => names::HOSTS,
+            Self::DnsZones => names::ZONES,
+            Self::Fds => fds::COLUMNS,
             Self::Grants => access::GRANTS,
             Self::Help => return None,
             Self::Identities => access::IDENTITIES,
             Self::Lists => databases::LISTS,
+            Self::Mem => memory::COLUMNS,
+            Self::PeerPools => peers::POOLS,
+            Self::Peers => peers::PEERS,
             Self::Pools => pools::COLUMNS,
             Self::Roles => access::ROLES,
             Self::State => config::STATE,
@@ -127,17 +94,25 @@ impl Show {
         let view = View::of(console).await;
         let rows = match self {
             Self::Access => access::access(&view),
+            Self::ActiveSockets => connections::active_sockets(&view),
             Self::Clients => connections::clients(&view),
             Self::Config => config::settings(&view),
             Self::Databases => databases::databases(&view),
             Self::Denials => access::denials(&view),
+            Self::DnsHosts => names::hosts(&view),
+            Self::DnsZones => names::zones(&view),
+            Self::Fds => fds::rows(view.control.descriptors().await),
             Self::Grants => access::grants(&view),
             Self::Help => Vec::new(),
             Self::Identities => access::identities(&view),
             Self::Lists => databases::lists(&view),
+            Self::Mem => memory::rows(&view),
+            Self::PeerPools => peers::pools(&view),
+            Self::Peers => peers::peers(&view),
             Self::Pools => pools::rows(&view),
             Self::Roles => access::roles(&view),
             Self::Servers => connections::servers(&view),
+            Self::Sockets => connections::sockets(&view),
             Self::State => config::state(&view),
             Self::Stats => stats::stats(&view),
             Self::StatsAverages => stats::averages(&view),
@@ -163,8 +138,10 @@ pub(super) fn columns(command: &Command) -> Option<&'static [Column]> {
         Command::Begin
         | Command::Commit
         | Command::Deallocate(_)
+        | Command::Disable(_)
         | Command::DiscardAll
         | Command::Empty
+        | Command::Enable(_)
         | Command::IgnoredSet
         | Command::Kill(_)
         | Command::KillClient(_)
@@ -174,8 +151,10 @@ pub(super) fn columns(command: &Command) -> Option<&'static [Column]> {
         | Command::Reset
         | Command::Resume(_)
         | Command::Rollback
-        | Command::Set
-        | Command::Shutdown(_) => None,
+        | Command::Set { .. }
+        | Command::Shutdown(_)
+        | Command::Suspend
+        | Command::WaitClose(_) => None,
     }
 }
 

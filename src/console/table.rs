@@ -25,6 +25,8 @@ pub struct Column {
 /// The type of a column's values.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Kind {
+    /// `bytea`
+    Bytea,
     /// `int4`
     Int4,
     /// `int8`
@@ -38,6 +40,8 @@ pub enum Kind {
 /// One value.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Value {
+    /// Of a `bytea` column.
+    Bytea(Vec<u8>),
     /// Of an `int4` column.
     Int4(i32),
     /// Of an `int8` column.
@@ -64,11 +68,27 @@ pub enum Format {
 pub struct Formats(Vec<Format>);
 
 impl Column {
+    /// A column of bytes.
+    pub const fn bytea(name: &'static str) -> Self {
+        Self {
+            name,
+            kind: Kind::Bytea,
+        }
+    }
+
     /// A column of integers that are small.
     pub const fn int4(name: &'static str) -> Self {
         Self {
             name,
             kind: Kind::Int4,
+        }
+    }
+
+    /// A column of integers that may be large.
+    pub const fn int8(name: &'static str) -> Self {
+        Self {
+            name,
+            kind: Kind::Int8,
         }
     }
 
@@ -93,6 +113,7 @@ impl Kind {
     /// The type's object id and length, as `pg_type` has them.
     pub fn oid_and_len(self) -> (u32, i16) {
         match self {
+            Self::Bytea => (17, -1),
             Self::Int4 => (23, 4),
             Self::Int8 => (20, 8),
             Self::Numeric => (1700, -1),
@@ -115,6 +136,7 @@ impl Value {
     /// Whether a column of this type may hold it.
     pub fn is_a(&self, kind: Kind) -> bool {
         match self {
+            Self::Bytea(_) => kind == Kind::Bytea,
             Self::Int4(_) => kind == Kind::Int4,
             Self::Int8(_) => kind == Kind::Int8,
             Self::Null => true,
@@ -127,6 +149,8 @@ impl Value {
     pub fn encode(&self, format: Format) -> Option<Vec<u8>> {
         Some(match (self, format) {
             (Self::Null, _) => return None,
+            (Self::Bytea(bytes), Format::Binary) => bytes.clone(),
+            (Self::Bytea(bytes), Format::Text) => hex(bytes).into_bytes(),
             (Self::Text(text), _) => text.as_bytes().to_vec(),
             (Self::Int4(n), Format::Text) => n.to_string().into_bytes(),
             (Self::Int8(n), Format::Text) => n.to_string().into_bytes(),
@@ -197,6 +221,14 @@ pub fn put_row(out: &mut Vec<u8>, row: &[Value], formats: &Formats) {
         .map(|(at, value)| value.encode(formats.of(at)))
         .collect();
     backend::put_data_row(out, values.iter().map(Option::as_deref));
+}
+
+/// `\x00ff`, which is how PostgreSQL prints bytes.
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold("\\x".to_owned(), |mut text, byte| {
+        text.push_str(&format!("{byte:02x}"));
+        text
+    })
 }
 
 /// What PostgreSQL's `numeric_send` makes of a whole number: digits of base 10,000, the first

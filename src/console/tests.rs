@@ -138,53 +138,96 @@ async fn turns(n: usize) {
     }
 }
 
+/// In this order: what a command has done shows in the next ones.
+const ANSWERS: [(&str, &str); 52] = [
+    ("SHOW POOLS", "SHOW"),
+    ("SHOW HELP", "[00000 Console usage] SHOW"),
+    ("SET extra_float_digits = 3", "[00000 SET ignored] SET"),
+    ("SET pool_size = 3", "SET pool_size=3"),
+    ("SET nonsense = 3", "08P01 SET failed"),
+    ("SELECT 1", "SELECT 1"),
+    ("RESUME", "08P01 pooler is not paused/suspended"),
+    ("RESUME shop", "08P01 database shop is not paused"),
+    ("RESUME nothing", "08P01 no such database: nothing"),
+    ("PAUSE nothing", "08P01 no such database: nothing"),
+    ("PAUSE pgbouncer", "08P01 cannot pause admin db: pgbouncer"),
+    ("RECONNECT", "RECONNECT"),
+    ("RECONNECT shop", "RECONNECT"),
+    ("RECONNECT nothing", "08P01 no such database: nothing"),
+    ("WAIT_CLOSE", "WAIT_CLOSE"),
+    ("WAIT_CLOSE shop", "WAIT_CLOSE"),
+    (
+        "WAIT_CLOSE pgwarden",
+        "08P01 cannot wait in admin db: pgbouncer",
+    ),
+    ("DISABLE", "08P01 a database is required"),
+    ("DISABLE nothing", "08P01 no such database: nothing"),
+    (
+        "DISABLE pgbouncer",
+        "08P01 cannot disable admin db: pgbouncer",
+    ),
+    ("DISABLE shop", "DISABLE"),
+    ("ENABLE", "08P01 a database is required"),
+    (
+        "ENABLE pgbouncer",
+        "08P01 cannot enable admin db: pgbouncer",
+    ),
+    ("ENABLE shop", "ENABLE"),
+    ("PAUSE", "PAUSE"),
+    ("PAUSE", "08P01 already suspended/paused"),
+    ("SUSPEND", "08P01 already suspended/paused"),
+    ("KILL", "08P01 already suspended/paused"),
+    ("RESUME", "RESUME"),
+    ("SUSPEND", "SUSPEND"),
+    ("SUSPEND", "08P01 already suspended/paused"),
+    ("PAUSE shop", "08P01 already suspended/paused"),
+    ("RESUME", "RESUME"),
+    ("PAUSE shop", "PAUSE"),
+    ("SUSPEND", "08P01 cannot suspend with paused databases"),
+    ("RESUME", "08P01 pooler is not paused/suspended"),
+    ("RESUME shop", "RESUME"),
+    ("KILL ledger", "KILL"),
+    ("RESUME ledger", "RESUME"),
+    ("KILL", "KILL"),
+    ("RESUME", "RESUME"),
+    ("RESUME ledger", "08P01 database ledger is not paused"),
+    ("KILL pgwarden", "08P01 cannot kill admin db: pgbouncer"),
+    ("KILL_CLIENT", "08P01 invalid client pointer supplied"),
+    ("KILL_CLIENT 99", "08P01 client not found"),
+    ("RELOAD", "RELOAD"),
+    ("SHOW FDS", "SHOW"),
+    (
+        "RELOAD now",
+        "08P01 invalid command 'RELOAD now', use SHOW HELP;",
+    ),
+    ("SHUTDOWN WAIT_FOR_CLIENTS", "SHUTDOWN"),
+    ("RESUME", "08P01 pooler is shutting down"),
+    ("SHOW", "08P01 invalid command 'SHOW', use SHOW HELP;"),
+    ("SHOW STATE", "SHOW"),
+];
+
 #[tokio::test]
 async fn commands_answer_as_pgbouncer_words_it() {
     let control = FakeControl::new();
     let script = async {
         let mut script = Script::new(&control, Role::Admin).await;
         control.pool("ledger", "ann");
-        for (sql, answer) in [
-            ("SHOW POOLS", "SHOW"),
-            ("SHOW HELP", "[00000 Console usage] SHOW"),
-            ("SET extra_float_digits = 3", "[00000 SET ignored] SET"),
-            ("SET pool_size = 3", "08P01 SET failed"),
-            ("SELECT 1", "SELECT 1"),
-            ("RESUME", "08P01 pooler is not paused/suspended"),
-            ("RESUME shop", "08P01 database shop is not paused"),
-            ("RESUME nothing", "08P01 no such database: nothing"),
-            ("PAUSE nothing", "08P01 no such database: nothing"),
-            ("PAUSE pgbouncer", "08P01 cannot pause admin db: pgwarden"),
-            ("RECONNECT", "RECONNECT"),
-            ("RECONNECT shop", "RECONNECT"),
-            ("RECONNECT nothing", "08P01 no such database: nothing"),
-            ("PAUSE", "PAUSE"),
-            ("PAUSE", "08P01 already suspended/paused"),
-            ("KILL", "08P01 already suspended/paused"),
-            ("RESUME", "RESUME"),
-            ("PAUSE shop", "PAUSE"),
-            ("RESUME", "08P01 pooler is not paused/suspended"),
-            ("RESUME shop", "RESUME"),
-            ("KILL ledger", "KILL"),
-            ("RESUME ledger", "RESUME"),
-            ("KILL pgwarden", "08P01 cannot kill admin db: pgwarden"),
-            ("KILL_CLIENT", "08P01 invalid client pointer supplied"),
-            ("KILL_CLIENT 99", "08P01 client not found"),
-            ("RELOAD", "RELOAD"),
-            ("SHUTDOWN WAIT_FOR_CLIENTS", "SHUTDOWN"),
-            ("RESUME", "08P01 pooler is shutting down"),
-            ("SHOW", "08P01 invalid command 'SHOW', use SHOW HELP;"),
-        ] {
+        let mut refused = 0;
+        for (sql, answer) in ANSWERS {
             assert_eq!(script.asks(sql).await, answer, "{sql}");
+            refused += u64::from(answer.starts_with("08P01"));
         }
         assert_eq!(
             control.log(),
             [
+                "set pool_size to 3",
                 "kill clients of Some(\"ledger\")",
+                "kill clients of None",
                 "shutdown WaitForClients"
             ]
         );
-        assert_eq!(control.logins.errors()[&SqlState::PROTOCOL_VIOLATION], 15);
+        let counted = control.logins.errors()[&SqlState::PROTOCOL_VIOLATION];
+        assert_eq!(counted, refused);
     };
     LocalSet::new().run_until(script).await;
 }
@@ -232,7 +275,10 @@ async fn a_killed_client_of_the_console_is_told() {
     let script = async {
         let script = Script::new(&control, Role::Viewer).await;
         script.client.end(control::forced_disconnect());
-        assert_eq!(script.farewell().await, "57P01 admin forced disconnect");
+        assert_eq!(
+            script.farewell().await,
+            "57P01 terminating connection due to administrator command"
+        );
     };
     LocalSet::new().run_until(script).await;
 }
@@ -323,6 +369,52 @@ async fn a_cancelled_pause_is_undone_and_the_session_goes_on() {
         checkout.abort();
         assert_eq!(script.result().await, "PAUSE");
         assert!(pool.is_paused());
+    };
+    LocalSet::new().run_until(script).await;
+}
+
+#[tokio::test]
+async fn a_suspension_ends_with_the_console_that_asked_for_it() {
+    let control = FakeControl::new();
+    let script = async {
+        for comes_to_its_end in [true, false] {
+            control
+                .never_still
+                .store(!comes_to_its_end, Ordering::SeqCst);
+            let mut script = Script::new(&control, Role::Admin).await;
+            script.sends("SUSPEND").await;
+            if comes_to_its_end {
+                assert_eq!(script.result().await, "SUSPEND");
+                turns(20).await;
+            }
+            while !control.suspended.load(Ordering::SeqCst) {
+                tokio::task::yield_now().await;
+            }
+            drop(script.stream);
+            script.served.await.unwrap().unwrap();
+            assert!(!control.suspended.load(Ordering::SeqCst));
+        }
+    };
+    LocalSet::new().run_until(script).await;
+}
+
+#[tokio::test]
+async fn a_cancelled_suspension_is_undone() {
+    let control = FakeControl::new();
+    control.never_still.store(true, Ordering::SeqCst);
+    let script = async {
+        let mut script = Script::new(&control, Role::Admin).await;
+        script.sends("SUSPEND").await;
+        while script.client.state.get() != ClientState::Waiting {
+            tokio::task::yield_now().await;
+        }
+        turns(20).await;
+        assert!(script.worker.roster.cancel(&script.key).is_none());
+        assert_eq!(
+            script.result().await,
+            "57014 canceling statement due to user request"
+        );
+        assert!(!control.suspended.load(Ordering::SeqCst));
     };
     LocalSet::new().run_until(script).await;
 }

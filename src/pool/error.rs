@@ -7,6 +7,7 @@ use std::time::Duration;
 use crate::auth::scram::ScramError;
 use crate::wire::error_response::ErrorResponse;
 use crate::wire::head::FramingError;
+use crate::wire::pooler_error::PoolerError;
 use crate::wire::sqlstate::SqlState;
 
 /// Why a server connection could not be opened.
@@ -71,42 +72,51 @@ impl ConnectError {
         }
     }
 
+    /// What it is in a line of the log, in PgBouncer's words where it has some.
+    pub fn reason(&self) -> String {
+        match self {
+            Self::Cached(error) => error.reason(),
+            Self::Cleartext
+            | Self::Framing(_)
+            | Self::NoSecret(..)
+            | Self::Protocol(_)
+            | Self::Retry
+            | Self::Scram(_)
+            | Self::TlsName(_) => self.to_string(),
+            Self::Dns(_) => "server DNS lookup failed".into(),
+            Self::Io(_) => "connect failed".into(),
+            Self::Refused(error) => error.message.clone(),
+            Self::Timeout(_) => "connect timeout".into(),
+            Self::TlsRefused => "server refused SSL".into(),
+        }
+    }
+
     /// What a client is told: no addresses, the server's own words where there are some.
     pub fn to_client(&self) -> ErrorResponse {
         match self {
+            // The server's own words, in every style.
             Self::Refused(error) => ErrorResponse::fatal(error.code, error.message.clone()),
             Self::Cached(error) => {
                 let first = error.to_client();
-                ErrorResponse::fatal(
-                    first.code,
-                    format!(
-                        "server login has been failing, cached error: {} (server_login_retry)",
-                        first.message
-                    ),
-                )
+                PoolerError::ServerLoginFailing(first.code, first.message).into()
             }
-            Self::Timeout(_) => {
-                ErrorResponse::fatal(SqlState::CONNECTION_FAILURE, "connect timeout")
-            }
-            Self::Dns(_) | Self::Io(_) => {
-                ErrorResponse::fatal(SqlState::CONNECTION_FAILURE, "connect failed")
-            }
-            Self::NoSecret(..) => ErrorResponse::fatal(
-                SqlState::CONNECTION_FAILURE,
-                "server login failed: wrong password type",
-            ),
+            Self::Timeout(_) => failed("connect timeout"),
+            Self::Dns(_) | Self::Io(_) => failed("connect failed"),
+            Self::NoSecret(..) => failed("server login failed: wrong password type"),
             Self::TlsRefused
             | Self::TlsName(_)
             | Self::Framing(_)
             | Self::Protocol(_)
             | Self::Scram(_)
             | Self::Cleartext
-            | Self::Retry => ErrorResponse::fatal(
-                SqlState::CONNECTION_FAILURE,
-                "login at the server failed, see the pooler's log",
-            ),
+            | Self::Retry => failed("login at the server failed, see the pooler's log"),
         }
     }
+}
+
+/// The same in both styles, but for the SQLSTATE.
+fn failed(message: &'static str) -> ErrorResponse {
+    ErrorResponse::fatal(SqlState::CONNECTION_FAILURE, message).or_as_pgbouncer(message)
 }
 
 /// Why a client gets no server.
@@ -127,11 +137,9 @@ impl CheckoutError {
     /// What a client is told.
     pub fn to_client(&self) -> ErrorResponse {
         match self {
-            Self::QueryWaitTimeout(_) => {
-                ErrorResponse::fatal(SqlState::PROTOCOL_VIOLATION, "query_wait_timeout")
-            }
+            Self::QueryWaitTimeout(_) => PoolerError::QueryWaitTimeout.into(),
             Self::Connect(error) => error.to_client(),
-            Self::Closed => ErrorResponse::fatal(SqlState::ADMIN_SHUTDOWN, "database removed"),
+            Self::Closed => PoolerError::DatabaseRemoved.into(),
         }
     }
 }

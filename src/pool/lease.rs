@@ -61,14 +61,11 @@ impl Lease {
             && !server.info.may_be_canceled_later();
         let expired = server.expires.is_some_and(|expires| expires <= now);
         if !ready || expired || server.info.is_obsolete() {
-            if ready {
-                let reason = if expired {
-                    line::LIFETIME
-                } else {
-                    line::CHANGED
-                };
-                server.line.because(reason);
-            }
+            server.line.because(match (ready, expired) {
+                (false, _) => line::UNREADY,
+                (true, true) => line::LIFETIME,
+                (true, false) => line::CHANGED,
+            });
             return Released::Closed;
         }
         let soil = server.soil;

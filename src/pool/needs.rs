@@ -7,6 +7,7 @@ use std::time::SystemTime;
 use crate::auth::names::UserName;
 use crate::policy::admission::Admission;
 use crate::policy::role::{Role, RoleName};
+use crate::pool::replication::Replication;
 use crate::pool::settings::lookup::Asking;
 use crate::pool::settings::users::UserPool;
 use crate::pool::settings::{DatabaseSettings, PoolMode, PoolsSettings, TEMPLATE};
@@ -23,7 +24,7 @@ pub(super) struct Needs {
     /// The role knows tables by their names in this search_path.
     search_path: Option<String>,
     /// A replication connection serves one client and no other.
-    replication: Option<String>,
+    replication: Option<Replication>,
     /// Users are looked up on it, and nothing else is done.
     lookup: Option<Asking>,
 }
@@ -51,7 +52,11 @@ impl Needs {
         }
     }
 
-    pub(super) fn of(admission: &Admission, replication: Option<&str>, now: SystemTime) -> Self {
+    pub(super) fn of(
+        admission: &Admission,
+        replication: Option<&Replication>,
+        now: SystemTime,
+    ) -> Self {
         let role = admission.role();
         let granted = admission.has_granted_role();
         Self {
@@ -61,9 +66,24 @@ impl Needs {
             search_path: role
                 .has_table_rules()
                 .then(|| quoted_list(&role.search_path)),
-            replication: replication.map(Into::into),
+            replication: replication.cloned(),
             lookup: None,
         }
+    }
+
+    /// The same of an ordinary connection.
+    pub(super) fn without_replication(&self) -> Self {
+        Self {
+            replication: None,
+            ..self.clone()
+        }
+    }
+
+    /// Whether it is what this replication client needs, and nobody else.
+    pub(super) fn is_replication_of(&self, client: u64) -> bool {
+        self.replication
+            .as_ref()
+            .is_some_and(|own| own.client == client)
     }
 
     /// The database as who needs this gets it, with what is set for the role and for the server's
@@ -119,8 +139,14 @@ impl Needs {
         if let Some(path) = &self.search_path {
             set(parameters, "search_path", path);
         }
-        if let Some(kind) = &self.replication {
-            set(parameters, "replication", kind);
+        if let Some(replication) = &self.replication {
+            set(parameters, "replication", replication.kind);
+            for (name, value) in &replication.parameters {
+                let ours = parameters.keys().any(|own| own.eq_ignore_ascii_case(name));
+                if !ours || CLIENTS_OWN.iter().any(|own| own.eq_ignore_ascii_case(name)) {
+                    set(parameters, name, value);
+                }
+            }
             own.pool.mode = PoolMode::Session;
             own.pool.min_size = 0;
         }
@@ -135,6 +161,14 @@ impl Needs {
         Some((Arc::new(own), user))
     }
 }
+
+/// What a client says of these comes before what the settings say, as with other clients.
+const CLIENTS_OWN: [&str; 4] = [
+    "application_name",
+    "client_encoding",
+    "DateStyle",
+    "TimeZone",
+];
 
 /// Sets a start-up parameter, however the settings may have spelled it.
 fn set(parameters: &mut BTreeMap<String, String>, name: &str, value: &str) {

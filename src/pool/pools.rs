@@ -29,9 +29,11 @@ use crate::pool::needs::Needs;
 use crate::pool::pool::{Member, Pool};
 use crate::pool::pools::automatic::Automatic;
 use crate::pool::pools::switches::Paused;
+use crate::pool::replication::Replication;
 use crate::pool::server::connect::Target;
 use crate::pool::server::info::Registry;
-use crate::pool::settings::{DatabaseSettings, PoolsSettings};
+use crate::pool::settings::{DatabaseSettings, PoolSettings, PoolsSettings};
+use crate::pool::timeouts::Timeouts;
 use crate::pool::workshop::{Surroundings, Workshop};
 
 pub use places::{ClientPlace, NoPlace};
@@ -57,6 +59,8 @@ struct State {
     pools: HashMap<Key, Arc<Pool>>,
     databases: HashMap<DatabaseName, Arc<Budget>>,
     users: HashMap<UserName, Arc<Budget>>,
+    /// Of each pool without its replication clients.
+    sizes: HashMap<Key, Arc<Budget>>,
     clients: HashMap<DatabaseName, Arc<AtomicUsize>>,
     /// SCRAM keys that clients of pools of before have left: their sessions go on, and only a
     /// login would tell the keys again.
@@ -111,7 +115,7 @@ impl Pools {
     pub fn pool_for(
         &self,
         admission: &Admission,
-        replication: Option<&str>,
+        replication: Option<&Replication>,
         secret: Option<Arc<Secret>>,
     ) -> Result<Member, NoSuchDatabase> {
         let needs = Needs::of(admission, replication, SystemTime::now());
@@ -144,6 +148,33 @@ impl Pools {
         Ok(Member::new(pool))
     }
 
+    /// Forgets the pool of a replication client that is gone.
+    pub fn forget_replication(&self, client: u64) {
+        let mut state = self.state();
+        let state = &mut *state;
+        state.pools.retain(|key, pool| {
+            let its = key.needs.is_replication_of(client);
+            if its {
+                let registry = pool.registry().clone();
+                state.leaving.push((key.database.clone(), registry));
+                pool.close();
+            }
+            !its
+        });
+    }
+
+    /// How long what somebody does who was admitted to a database may last, by the settings as
+    /// they are now; `None`: they do not know the database any more.
+    pub fn timeouts(&self, admission: &Admission) -> Option<Timeouts> {
+        let needs = Needs::of(admission, None, SystemTime::now());
+        let mut state = self.state();
+        let database = state.find(admission.database())?;
+        let login = admission.identity().user();
+        let (database, _) = needs.apply(&database, &state.settings, login)?;
+        let login = state.settings.users.get(login.as_str());
+        Some(Timeouts::new(&database.pool, login))
+    }
+
     /// The pools of a role that may only read, one for each database, whether or not anybody has
     /// used them; without those in which every client has its own server user.
     pub fn of_reader(&self, role: &Role) -> Vec<Arc<Pool>> {
@@ -158,6 +189,20 @@ impl Pools {
     pub fn has_database(&self, name: &str) -> bool {
         let settings = &self.state().settings;
         settings.template.is_some() || settings.databases.contains_key(name)
+    }
+
+    /// The user that all clients of a database have at its servers; `None`: each has its own, or
+    /// nobody knows the database.
+    pub fn server_user_of(&self, database: &str) -> Option<UserName> {
+        let settings = &self.state().settings;
+        let listed = settings.databases.get(database);
+        let found = listed.or(settings.template.as_ref())?;
+        Some(found.server.as_ref()?.user.clone())
+    }
+
+    /// Most clients who may be logged in as a user, if the user has settings that say so.
+    pub fn max_clients_of(&self, user: &UserName) -> Option<usize> {
+        self.state().settings.users.get(user)?.max_clients
     }
 
     /// The databases there are, by name: the listed ones, and those made from the template.
@@ -211,7 +256,7 @@ impl Pools {
         credentials: Credentials,
     ) -> Arc<Pool> {
         let registry = Arc::new(Registry::new(self.workers, self.changed.clone()));
-        let workshop = self.workshop(state, database, Arc::new(credentials), registry);
+        let workshop = self.workshop(state, &key, database, Arc::new(credentials), registry);
         let pool = Arc::new(Pool::new(workshop));
         if state.paused.holds(&key.database) {
             pool.pause();
@@ -223,11 +268,13 @@ impl Pools {
     fn workshop(
         &self,
         state: &mut State,
+        key: &Key,
         database: Arc<DatabaseSettings>,
         credentials: Arc<Credentials>,
         registry: Arc<Registry>,
     ) -> Workshop {
         let budgets = [
+            state.size_budget(key, &database.pool),
             state.database_budget(&database.name),
             state.user_budget(credentials.user()),
         ];
@@ -306,6 +353,21 @@ impl State {
         let automatic = || self.automatic.get(name).map(|made| &made.settings);
         let database = self.settings.databases.get(name).or_else(automatic)?;
         database.max_connections
+    }
+
+    /// The places of a pool's own servers and of those of its replication clients.
+    fn size_budget(&mut self, key: &Key, pool: &PoolSettings) -> Arc<Budget> {
+        let limit = (pool.size > 0).then(|| pool.size.saturating_add(pool.reserve_size));
+        let key = Key {
+            needs: key.needs.without_replication(),
+            ..key.clone()
+        };
+        let budget = self
+            .sizes
+            .entry(key)
+            .or_insert_with(|| Arc::new(Budget::new(limit)));
+        budget.set_limit(limit);
+        budget.clone()
     }
 
     fn user_budget(&mut self, user: &UserName) -> Arc<Budget> {

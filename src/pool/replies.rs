@@ -97,6 +97,9 @@ struct Expected {
 pub enum Kind {
     Bind,
     Close,
+    /// The end of COPY data that was sent before the server has asked for any: it earns no
+    /// reply, and is nothing if the server never asks.
+    CopyEnd,
     Describe,
     Execute,
     FunctionCall,
@@ -216,6 +219,7 @@ impl Replies {
                 | Kind::ParseUnnamed,
                 _,
             ) => self.phase = Phase::Unsynced,
+            (Kind::CopyEnd, _) => {}
         }
         self.expected.push_back(Expected {
             kind,
@@ -258,6 +262,13 @@ impl Replies {
     pub fn copy_ended(&mut self) {
         if self.copy == Copy::In {
             self.copy = Copy::Ended;
+        } else if self.copy != Copy::Both && !self.expected.is_empty() {
+            // Behind a statement in a pipeline that may turn out to be a COPY.
+            self.expected.push_back(Expected {
+                kind: Kind::CopyEnd,
+                delivery: Delivery::Forward,
+                noted: false,
+            });
         }
     }
 
@@ -343,6 +354,7 @@ impl Replies {
             Some(
                 Kind::Bind
                 | Kind::Close
+                | Kind::CopyEnd
                 | Kind::Describe
                 | Kind::Execute
                 | Kind::Parse
@@ -362,7 +374,7 @@ impl Replies {
     /// In the extended protocol the server then drops everything, Query included, up to the next
     /// Sync: <https://www.postgresql.org/docs/current/protocol-flow.html#PROTOCOL-FLOW-EXT-QUERY>
     pub fn failed(&mut self, skipped: &mut Vec<Note>, as_it_is: bool) -> Action {
-        if self.copy == Copy::In && self.ignored_syncs > 0 {
+        if matches!(self.copy, Copy::In | Copy::Ended) && self.ignored_syncs > 0 {
             // Were the Syncs read during the COPY (no reply) or after it failed (a reply)?
             self.certainty = Certainty::Doubtful;
         }
@@ -423,7 +435,7 @@ impl Replies {
         else {
             return None;
         };
-        self.expected.pop_front();
+        self.take_front();
         let note = if noted { self.notes.pop_front() } else { None };
         Some((kind, note))
     }
@@ -520,7 +532,14 @@ impl Replies {
             }
             Some(Kind::Describe) => tag == Tag::ParameterDescription,
             Some(Kind::FunctionCall) => tag == Tag::FunctionCallResponse,
-            Some(Kind::Bind | Kind::Close | Kind::Parse | Kind::ParseUnnamed | Kind::Sync)
+            Some(
+                Kind::Bind
+                | Kind::Close
+                | Kind::CopyEnd
+                | Kind::Parse
+                | Kind::ParseUnnamed
+                | Kind::Sync,
+            )
             | None => false,
         };
         match self.expected.front() {
@@ -530,13 +549,22 @@ impl Replies {
     }
 
     fn pop(&mut self) -> Action {
-        let Some(popped) = self.expected.pop_front() else {
+        let Some(popped) = self.take_front() else {
             return Action::Forward;
         };
         if popped.noted {
             self.notes.pop_front();
         }
         action(popped.delivery)
+    }
+
+    /// Takes the front, and ends of COPY data behind it, for which there was no COPY.
+    fn take_front(&mut self) -> Option<Expected> {
+        let front = self.expected.pop_front();
+        while self.front() == Some(Kind::CopyEnd) {
+            self.expected.pop_front();
+        }
+        front
     }
 
     fn unexpected(&self, tag: Tag) -> Result<Action, Unexpected> {
@@ -547,24 +575,42 @@ impl Replies {
         }
     }
 
-    /// The server begins to read COPY data: Syncs that are under way will be ignored, since they
-    /// were sent before the client could know. Anything else under way is an error to it.
+    /// The server begins to read COPY data: Syncs that are under way will be ignored up to the
+    /// end of the data, since they were sent before the client could know. Anything else under
+    /// way before that end is an error to it.
     fn copy_in(&mut self) {
         self.copy = Copy::In;
-        while self
-            .expected
-            .get(1)
-            .is_some_and(|next| next.kind == Kind::Sync)
-        {
-            self.expected.remove(1);
-            self.ignored_syncs += 1;
-            self.phase = Phase::Unsynced;
+        while let Some(next) = self.expected.get(1).copied() {
+            match next.kind {
+                Kind::Sync => {
+                    self.expected.remove(1);
+                    self.ignored_syncs += 1;
+                }
+                Kind::CopyEnd => {
+                    self.expected.remove(1);
+                    self.copy = Copy::Ended;
+                    break;
+                }
+                Kind::Bind
+                | Kind::Close
+                | Kind::Describe
+                | Kind::Execute
+                | Kind::FunctionCall
+                | Kind::Parse
+                | Kind::ParseUnnamed
+                | Kind::Query => {
+                    self.certainty = Certainty::Doubtful;
+                    break;
+                }
+            }
         }
-        if self.expected.len() > 1 {
-            self.certainty = Certainty::Doubtful;
-        }
-        if self.front() == Some(Kind::Query) {
-            self.phase = Phase::Synced;
+        if self.expected.len() == 1 {
+            // A Sync that stood behind it would have been ignored.
+            self.phase = if self.front() == Some(Kind::Query) {
+                Phase::Synced
+            } else {
+                Phase::Unsynced
+            };
         }
     }
 }

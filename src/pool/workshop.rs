@@ -39,7 +39,7 @@ pub struct Workshop {
     pub(super) target: Target,
     pub(super) tracked: Arc<Tracked>,
     pub(super) registry: Arc<Registry>,
-    pub(super) budgets: [Arc<Budget>; 2],
+    pub(super) budgets: [Arc<Budget>; 3],
     /// What is set for users who log in.
     pub(super) users: Arc<BTreeMap<UserName, UserSettings>>,
     /// All pools, to evict an idle server of another where a budget is used up.
@@ -73,7 +73,7 @@ type Heirlooms = Vec<Box<Server>>;
 #[derive(Debug)]
 pub(super) struct Surroundings {
     pub(super) registry: Arc<Registry>,
-    pub(super) budgets: [Arc<Budget>; 2],
+    pub(super) budgets: [Arc<Budget>; 3],
     pub(super) pools: Weak<dyn Neighbours>,
     pub(super) users: Arc<BTreeMap<UserName, UserSettings>>,
 }
@@ -326,7 +326,6 @@ impl Workshop {
     }
 
     fn note(&self, made: &Result<Box<Server>, Arc<ConnectError>>) {
-        let (database, user) = (&self.database.name, self.credentials.user());
         // One login at a time: no other thread counts these.
         let counters = self.registry.stats.of(0);
         match made {
@@ -336,12 +335,37 @@ impl Workshop {
             }
             Err(error) => {
                 counters.server_login_failures.add(1);
-                warn!(%database, %user, %error, "server login failed");
+                self.tell_failure(error);
                 let ends_waiting = !(error.may_pass() || self.has_servers());
                 self.failures
                     .note(error.clone(), ends_waiting && !self.is_replication());
             }
         }
+    }
+
+    /// Logs that a server could not be opened.
+    fn tell_failure(&self, error: &ConnectError) {
+        let (database, user) = (
+            self.database.name.as_str(),
+            self.credentials.user().as_str(),
+        );
+        let mut reason = error.reason();
+        match error {
+            ConnectError::Refused(refusal) => {
+                warn!(
+                    database,
+                    user, "server login failed: FATAL {}", refusal.message
+                );
+                // The others are told so, too; a client with a server of its own is not.
+                if self.is_replication() {
+                    reason = "login failed".into();
+                }
+            }
+            error => warn!(database, user, "server login failed: {error}"),
+        }
+        let hosts = &self.database.hosts.addresses;
+        let address = hosts.first().map(ToString::to_string).unwrap_or_default();
+        ServerLine::failed((database, user), &address, &reason);
     }
 
     /// Whether each client has a server of its own here, which concerns no other.

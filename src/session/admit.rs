@@ -7,13 +7,13 @@ use crate::policy::admission::{Admission, NotAdmitted};
 use crate::policy::classification::{Setting, Value};
 use crate::policy::role::Role;
 use crate::pool::Pool;
+use crate::session::asked::Asked;
 use crate::session::audit::{Event, EventKind, Who};
 use crate::session::context::Context;
 use crate::session::error::SessionError;
 use crate::session::guard::Guard;
 use crate::session::login::Proved;
 use crate::session::roster::Client;
-use crate::session::welcome::Asked;
 use crate::wire::error_response::{ErrorResponse, Severity};
 use crate::wire::sqlstate::SqlState;
 
@@ -101,6 +101,20 @@ impl Proved {
                 "{application_name}",
                 parameters.value("application_name").unwrap_or_default(),
             )
+    }
+
+    /// The client's application_name with where it comes from, as PgBouncer writes it.
+    pub(super) fn name_with_host(&self, asked: &Asked) -> String {
+        let name = asked.settings.value("application_name").unwrap_or("app");
+        let socket = self.greeted.stream.socket();
+        let host = match socket.peer_addr() {
+            Some(address) => address.to_string(),
+            None => {
+                let pid = socket.peer_pid().unwrap_or_default();
+                format!("unix({pid}):{}", socket.unix_port().unwrap_or_default())
+            }
+        };
+        format!("{name} - {host}")
     }
 
     /// Writes down that a session begins.

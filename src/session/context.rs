@@ -4,7 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Instant, SystemTime};
 
 use crate::auth::names::UserName;
 use crate::auth::scram::Verifier;
@@ -75,9 +75,23 @@ impl Context {
         self.settings.borrow().clone()
     }
 
-    /// How long a client may be silent at the moment.
-    pub fn idle_timeout(&self) -> Option<Duration> {
-        self.settings.borrow().idle_timeout
+    /// Has a client's timeouts be what the settings now say, of what it does at the moment too.
+    pub(super) fn limit(&self, client: &Client) {
+        let admission = client.admission.borrow();
+        if let Some(admission) = &*admission
+            && let Some(mut timeouts) = self.pools.timeouts(admission)
+        {
+            if client.replication.get() != "none" {
+                // It streams until it is told not to.
+                (timeouts.query, timeouts.transaction) = (None, None);
+            }
+            let settings = self.settings.borrow();
+            client
+                .idle_timeout
+                .set(timeouts.idle.or(settings.idle_timeout));
+            client.max_packet_size.set(settings.max_packet_size);
+            client.progress.limit(timeouts);
+        }
     }
 
     /// Replaces the settings. Clients that have logged in keep what they have, but for their
@@ -88,6 +102,7 @@ impl Context {
         let now = self.bench.tick();
         for client in self.roster.all() {
             self.readmit(&client, now);
+            self.limit(&client);
         }
     }
 
@@ -169,23 +184,21 @@ impl Context {
         secret: Option<Arc<Secret>>,
     ) -> Option<Arc<Verifier>> {
         let secret = secret?;
+        let rounds = self.settings.borrow().scram_iterations;
         if let Some((from, verifier)) = self.verifiers.borrow().get(user)
             && Arc::ptr_eq(from, &secret)
+            && verifier.iterations() == rounds
         {
             return Some(verifier.clone());
         }
         let plain = secret.clone();
         // The salt that an unknown user is shown: the same on every worker, at every try and
         // after every reload, or it would tell who is known.
-        let salt = Verifier::mock(&self.mock_seed, user.as_str())
+        let salt = Verifier::mock(&self.mock_seed, user.as_str(), rounds)
             .salt()
             .to_vec();
         let derive = move || match &*plain {
-            Secret::Plain(password) => Some(Verifier::derive(
-                password.expose(),
-                &salt,
-                Verifier::DEFAULT_ITERATIONS,
-            )),
+            Secret::Plain(password) => Some(Verifier::derive(password.expose(), &salt, rounds)),
             Secret::Md5(_) | Secret::Scram(_) => None,
         };
         let verifier = Arc::new(tokio::task::spawn_blocking(derive).await.ok()??);

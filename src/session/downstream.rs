@@ -101,6 +101,9 @@ impl Downstream {
                 seen.wants = Head::<Backend>::LEN;
                 return Ok(seen);
             };
+            if head.message_len() > client.client.max_packet_size.get() {
+                return Err(SessionError::Refused(too_large(head)));
+            }
             let needed = head.message_len().min(looked_at(head.tag(), server));
             if rest.len() < needed {
                 seen.wants = needed;
@@ -257,6 +260,15 @@ impl Downstream {
     }
 }
 
+fn too_large(head: Head<Backend>) -> ErrorResponse {
+    let len = head.message_len();
+    ErrorResponse::fatal(
+        SqlState::PROTOCOL_VIOLATION,
+        format!("message of {len} bytes from the server is larger than max_packet_size"),
+    )
+    .or_as_pgbouncer("bad pkt header")
+}
+
 /// Whether a ParameterStatus shows that the session has left the mode it was to keep to.
 fn breach(body: &[u8], client: &ClientSide<'_>) -> Option<Box<ErrorResponse>> {
     let guard = client.guard.as_deref()?;
@@ -356,6 +368,7 @@ pub(super) fn put_insert(out: &mut Vec<u8>, kind: Kind, status: TransactionStatu
         }
         // Never inserted: only the server can answer these.
         Kind::Bind
+        | Kind::CopyEnd
         | Kind::Describe
         | Kind::Execute
         | Kind::FunctionCall

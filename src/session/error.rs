@@ -6,6 +6,7 @@ use crate::pool::error::CheckoutError;
 use crate::pool::replies::Unexpected;
 use crate::wire::error_response::ErrorResponse;
 use crate::wire::head::FramingError;
+use crate::wire::pooler_error::PoolerError;
 use crate::wire::sqlstate::SqlState;
 
 /// Why a session ended. Variants are divided by who misbehaved.
@@ -43,6 +44,12 @@ pub enum SessionError {
     ServerEnded,
 }
 
+impl From<PoolerError> for SessionError {
+    fn from(error: PoolerError) -> Self {
+        Self::Refused(error.into())
+    }
+}
+
 impl SessionError {
     /// What the client is told; `None`: nobody is left to tell, or has been told already.
     pub fn to_client(&self) -> Option<ErrorResponse> {
@@ -53,22 +60,20 @@ impl SessionError {
                 error.to_string(),
             )),
             Self::Refused(error) => Some(error.clone()),
-            Self::LoginTimeout => Some(ErrorResponse::fatal(
-                SqlState::PROTOCOL_VIOLATION,
-                "client_login_timeout",
-            )),
+            Self::LoginTimeout => Some(PoolerError::LoginTimeout.into()),
             Self::Checkout(error) => Some(error.to_client()),
-            Self::Parameters(error) => {
-                Some(ErrorResponse::fatal(error.code, error.message.clone()))
-            }
-            Self::ServerLost(_) => Some(ErrorResponse::fatal(
-                SqlState::CONNECTION_FAILURE,
-                "server closed the connection unexpectedly",
-            )),
-            Self::ServerFraming(_) | Self::ServerUnexpected(_) => Some(ErrorResponse::fatal(
-                SqlState::PROTOCOL_VIOLATION,
-                "the server broke the protocol, see the pooler's log",
-            )),
+            Self::Parameters(error) => Some(
+                ErrorResponse::fatal(error.code, error.message.clone())
+                    .or_as_pgbouncer("invalid server parameter"),
+            ),
+            Self::ServerLost(_) => Some(PoolerError::ServerCrashed.into()),
+            Self::ServerFraming(_) | Self::ServerUnexpected(_) => Some(
+                ErrorResponse::fatal(
+                    SqlState::PROTOCOL_VIOLATION,
+                    "the server broke the protocol, see the pooler's log",
+                )
+                .or_as_pgbouncer("bad packet"),
+            ),
         }
     }
 

@@ -1,7 +1,9 @@
 //! From a claim to a session: authentication, admission, and the welcome.
 
+mod demand;
 mod external;
 mod ldap;
+mod owner;
 mod pam;
 mod token;
 
@@ -12,16 +14,18 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use crate::auth::certificate::CertificateNames;
+use crate::auth::ident::IdentMap;
 use crate::auth::identity::Identity;
 use crate::auth::method::Method;
 use crate::auth::names::{DatabaseName, UserName};
-use crate::auth::scram::{Keys, ScramError, Verifier, server};
+use crate::auth::scram::{Keys, ScramError, Verifier, Violation, server};
 use crate::auth::secret::Secret;
 use crate::auth::{jwt, md5, password};
 use crate::policy::grant::Origin;
 use crate::session::context::Context;
 use crate::session::error::SessionError;
 use crate::session::lines;
+use crate::session::login::demand::Demand;
 use crate::session::lookup::{self, Found};
 use crate::session::roster::Client;
 use crate::session::settings::SessionSettings;
@@ -33,6 +37,7 @@ use crate::wire::error_response::ErrorResponse;
 use crate::wire::frontend::{Frontend, Tag};
 use crate::wire::head::{FramingError, Head};
 use crate::wire::outbox::Outbox;
+use crate::wire::pooler_error::PoolerError;
 use crate::wire::sqlstate::SqlState;
 use crate::wire::stream::Stream;
 
@@ -87,19 +92,22 @@ impl Greeted {
         client: &Rc<Client>,
         refused: &mut Option<Stream>,
     ) -> Result<Proved> {
-        let user = UserName::new(self.parameters.value("user").unwrap_or_default());
-        let database = DatabaseName::new(self.parameters.value("database").unwrap_or_default());
+        self.note(client);
+        let demand = match self.demand(cx, settings) {
+            Ok(demand) => demand,
+            Err(error) => {
+                *refused = Some(self.stream);
+                return Err(error);
+            }
+        };
+        let (user, database) = (demand.user.clone(), DatabaseName::new(self.database()));
         client.user.replace(user.to_string());
-        client.database.replace(database.to_string());
-        client.tls.replace(self.stream.tls().unwrap_or_default());
-        if let Some(name) = self.parameters.value("application_name") {
-            client.application_name.replace(name.to_owned());
-        }
         lines::login_attempt(client, self.parameters.value("replication"));
         let mut secret = settings.users.get(user.as_str()).cloned();
         let mut found = Found::NotAsked;
-        if secret.is_none() && lookup::is_for(settings.method) {
-            found = match lookup::look_up(cx, settings, &database, &user).await {
+        if secret.is_none() && lookup::is_for(demand.method) {
+            let looked = lookup::look_up(cx, settings, &database, &user);
+            found = match self.until.hold(looked).await {
                 Ok(found) => found,
                 Err(error) => {
                     *refused = Some(self.stream);
@@ -129,15 +137,17 @@ impl Greeted {
                 keys: None,
             });
         }
+        let until = self.until;
         let mut conversation = Conversation {
             greeted: &mut self,
             cx,
             settings,
             user: &user,
+            method: demand.method,
             found,
             vouched: None,
         };
-        let outcome = conversation.run(secret.as_ref()).await;
+        let outcome = until.hold(conversation.run(&demand, secret.as_ref())).await;
         let secret = conversation.vouched.take().or(secret);
         match outcome {
             Ok((identity, keys)) => Ok(Proved {
@@ -159,6 +169,17 @@ impl Greeted {
 }
 
 impl Greeted {
+    /// Shows others who wants to log in.
+    fn note(&self, client: &Client) {
+        let user = self.parameters.value("user").unwrap_or_default();
+        client.user.replace(user.to_owned());
+        client.database.replace(self.database().to_owned());
+        client.tls.replace(self.stream.tls().unwrap_or_default());
+        if let Some(name) = self.parameters.value("application_name") {
+            client.application_name.replace(name.to_owned());
+        }
+    }
+
     /// Where the client comes from.
     pub(super) fn origin(&self) -> Origin {
         let socket = self.stream.socket();
@@ -181,6 +202,7 @@ struct Conversation<'a> {
     cx: &'a Context,
     settings: &'a SessionSettings,
     user: &'a UserName,
+    method: Method,
     /// What a server knows of a user whom no file lists.
     found: Found,
     /// The password, if somebody else has judged it.
@@ -188,28 +210,31 @@ struct Conversation<'a> {
 }
 
 impl Conversation<'_> {
-    async fn run(&mut self, secret: Option<&Arc<Secret>>) -> Result<(Identity, Option<Keys>)> {
-        if self.user.as_str().is_empty() {
-            return Err(SessionError::Refused(ErrorResponse::fatal(
-                SqlState::INVALID_AUTHORIZATION,
-                "no PostgreSQL user name specified in startup packet",
-            )));
-        }
+    async fn run(
+        &mut self,
+        demand: &Demand<'_>,
+        secret: Option<&Arc<Secret>>,
+    ) -> Result<(Identity, Option<Keys>)> {
+        let map = demand.rule.and_then(|rule| rule.map.as_deref());
         let oauth = self.settings.oauth.as_deref();
-        match (self.settings.method, secret.map(AsRef::as_ref)) {
+        match (demand.method, secret.map(AsRef::as_ref)) {
+            (Method::Any, _) => Ok((Identity::trusted(self.user.clone()), None)),
+            // Both have been dealt with.
+            (Method::Hba | Method::Reject, _) => Err(self.failed("authentication failed")),
             (method @ (Method::Ldap | Method::Pam), _) => {
-                let options = self.settings.ldap_options.clone();
+                let options = match demand.rule {
+                    Some(rule) => rule.ldap.clone(),
+                    None => self.settings.ldap_options.clone(),
+                };
                 Ok((self.external(method, options.as_ref()).await?, None))
             }
-            (Method::Any | Method::Hba | Method::Peer | Method::Reject, _) => {
-                Err(self.failed("authentication failed"))
-            }
-            (Method::Cert, _) => Ok((self.certificate()?, None)),
+            (Method::Peer, _) => Ok((self.peer(map).await?, None)),
+            (Method::Cert, _) => Ok((self.certificate(map)?, None)),
             (Method::OAuth, _) => match oauth {
                 Some(oauth) => Ok((self.oauth(oauth).await?, None)),
                 None => Err(self.failed("OAuth bearer authentication failed")),
             },
-            (Method::Trust, _) => Ok((self.trust(secret)?, None)),
+            (Method::Trust, _) => Ok((self.trust()?, None)),
             (Method::Password, _) => Ok((self.password(secret).await?, None)),
             (Method::Md5 | Method::ScramSha256, None) if let Some(oauth) = oauth => {
                 Ok((self.oauth(oauth).await?, None))
@@ -231,21 +256,28 @@ impl Conversation<'_> {
         }
     }
 
-    fn trust(&self, secret: Option<&Arc<Secret>>) -> Result<Identity> {
-        let is_known = secret.is_some() || matches!(self.found, Found::User(_));
-        if !is_known && self.settings.users.users().next().is_some() {
-            return Err(self.failed("trust authentication failed"));
+    /// Whether a user can be meant who has nothing to prove by a secret of ours.
+    fn is_known(&self) -> bool {
+        match self.found {
+            Found::NotAsked => self.settings.users.admits(self.user.as_str()),
+            Found::Nobody => false,
+            Found::User(_) => true,
+        }
+    }
+
+    fn trust(&self) -> Result<Identity> {
+        if !self.is_known() {
+            return Err(PoolerError::TrustFailed(self.user.to_string()).into());
         }
         Ok(Identity::trusted(self.user.clone()))
     }
 
-    fn certificate(&self) -> Result<Identity> {
+    fn certificate(&self, map: Option<&IdentMap>) -> Result<Identity> {
         self.greeted
-            .stream
-            .peer_certificate()
-            .and_then(|der| CertificateNames::parse(der).ok())
-            .and_then(|names| Identity::by_certificate(self.user.clone(), &names))
-            .ok_or_else(|| self.failed("certificate authentication failed"))
+            .certificate()
+            .and_then(|names| Identity::by_mapped_certificate(self.user.clone(), &names, map))
+            .filter(|_| self.is_known())
+            .ok_or_else(|| PoolerError::CertificateFailed(self.user.to_string()).into())
     }
 
     /// What is sent as it is must not be heard by others.
@@ -259,7 +291,9 @@ impl Conversation<'_> {
             format!("{what} is only accepted over TLS or a Unix socket"),
         );
         Err(SessionError::Refused(
-            error.with_hint("Connect with sslmode=require."),
+            error
+                .with_hint("Connect with sslmode=require.")
+                .or_as_pgbouncer("SSL required"),
         ))
     }
 
@@ -271,6 +305,9 @@ impl Conversation<'_> {
         let mut sent = zeroize::Zeroizing::new(self.password_message().await?);
         if sent.last() == Some(&0) {
             sent.pop();
+        }
+        if sent.is_empty() {
+            return Err(PoolerError::EmptyPassword.into());
         }
         Ok(sent)
     }
@@ -284,7 +321,7 @@ impl Conversation<'_> {
             return accepted.ok_or_else(|| self.wrong_password());
         }
         // Every password takes the time of a derivation to be checked, whoever's it is.
-        let mock = Secret::Scram(Verifier::mock(&self.cx.mock_seed, self.user.as_str()));
+        let mock = Secret::Scram(self.mock());
         let secret = secret.cloned();
         let user = self.user.to_string();
         let verify = move || {
@@ -313,6 +350,9 @@ impl Conversation<'_> {
         backend::put_authentication(out, authentication::MD5_PASSWORD, &salt);
         let sent = self.password_message().await?;
         let response = sent.strip_suffix(b"\0").unwrap_or(&sent);
+        if response.is_empty() {
+            return Err(PoolerError::EmptyPassword.into());
+        }
         secret
             .and_then(|secret| md5::secret_answers_md5(secret, self.user.as_str(), salt, response))
             .map(|proof| Identity::by_password(self.user.clone(), Method::Md5, proof))
@@ -330,9 +370,7 @@ impl Conversation<'_> {
                     .ok_or_else(|| self.wrong_password())?
             }
             // An md5 hash cannot be used; nobody learns that from outside.
-            Some(Secret::Md5(_)) | None => {
-                Arc::new(Verifier::mock(&self.cx.mock_seed, self.user.as_str()))
-            }
+            Some(Secret::Md5(_)) | None => Arc::new(self.mock()),
         };
         let binding = match self.greeted.binding.take() {
             Some(data) => server::Binding::Offered(data),
@@ -412,31 +450,39 @@ impl Conversation<'_> {
 
     fn scram_failed(&self, error: &ScramError) -> SessionError {
         match error {
-            ScramError::WrongProof => self.wrong_password(),
+            // Who is asked for SCRAM by md5 may be anybody: known with such a secret, or unknown.
+            ScramError::WrongProof if self.method == Method::Md5 => self.wrong_password(),
+            ScramError::WrongProof => PoolerError::SaslFailed(self.user.to_string()).into(),
+            ScramError::Protocol(Violation::Mechanism) => PoolerError::SaslMechanism.into(),
             ScramError::Protocol(_)
             | ScramError::ServerRefused(_)
             | ScramError::WrongServerSignature => {
                 let code = SqlState::parse(error.sqlstate().as_bytes());
-                SessionError::Refused(ErrorResponse::fatal(
-                    code.unwrap_or(SqlState::PROTOCOL_VIOLATION),
-                    error.to_string(),
-                ))
+                let code = code.unwrap_or(SqlState::PROTOCOL_VIOLATION);
+                SessionError::Refused(
+                    ErrorResponse::fatal(code, error.to_string())
+                        .or_as_pgbouncer("SASL authentication failed"),
+                )
             }
         }
     }
 
     fn wrong_password(&self) -> SessionError {
-        SessionError::Refused(ErrorResponse::fatal(
-            SqlState::INVALID_PASSWORD,
-            format!("password authentication failed for user \"{}\"", self.user),
-        ))
+        PoolerError::PasswordFailed(self.user.to_string()).into()
     }
 
-    fn failed(&self, what: &str) -> SessionError {
-        SessionError::Refused(ErrorResponse::fatal(
+    fn failed(&self, what: &'static str) -> SessionError {
+        let error = ErrorResponse::fatal(
             SqlState::INVALID_AUTHORIZATION,
             format!("{what} for user \"{}\"", self.user),
-        ))
+        );
+        SessionError::Refused(error.or_as_pgbouncer(what))
+    }
+
+    /// What is asked of users that nobody knows, as of those whose password is in the file.
+    fn mock(&self) -> Verifier {
+        let (seed, rounds) = (&self.cx.mock_seed, self.settings.scram_iterations);
+        Verifier::mock(seed, self.user.as_str(), rounds)
     }
 }
 

@@ -14,14 +14,14 @@ use crate::auth::names::{DatabaseName, UserName};
 use crate::auth::secret::{Secret, SecretError};
 use crate::pool::error::CheckoutError;
 use crate::pool::lease::Released;
+use crate::pool::pools::NoSuchDatabase;
 use crate::pool::server::RunError;
 use crate::pool::server::lookup::{LookupError, UserRow};
 use crate::pool::settings::lookup::Lookup;
 use crate::session::context::Context;
 use crate::session::error::SessionError;
 use crate::session::settings::SessionSettings;
-use crate::wire::error_response::ErrorResponse;
-use crate::wire::sqlstate::SqlState;
+use crate::wire::pooler_error::PoolerError;
 
 /// What a lookup finds.
 #[derive(Debug)]
@@ -106,18 +106,15 @@ pub(super) async fn look_up(
     }
     answer.map_err(|why| {
         error!(%user, lookup.user = %asker, lookup.database = %place, error = %why, "cannot look up a user");
-        SessionError::Refused(ErrorResponse::fatal(
-            SqlState::CONFIG_FILE_ERROR,
-            "bouncer config error",
-        ))
+        PoolerError::ConfigError.into()
     })
 }
 
 /// Why a lookup fails.
 #[derive(Debug, thiserror::Error)]
 enum Failure {
-    #[error("there is no such database in the settings")]
-    NoDatabase,
+    #[error("authentication database \"{0}\" is not configured")]
+    NoDatabase(DatabaseName),
     #[error(transparent)]
     Checkout(#[from] CheckoutError),
     #[error(transparent)]
@@ -142,7 +139,7 @@ impl Question<'_> {
                 .cx
                 .pools
                 .lookup_pool(self.place, self.asker, self.secret.clone(), asking)
-                .map_err(|_| Failure::NoDatabase)?;
+                .map_err(|NoSuchDatabase(name)| Failure::NoDatabase(name))?;
             match pool.checkout().await {
                 Ok(lease) => break lease,
                 Err(CheckoutError::Closed) => {} // a reload has just replaced it

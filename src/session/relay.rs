@@ -22,6 +22,7 @@ use crate::wire::buffer::Inbox;
 use crate::wire::error_response::ErrorResponse;
 use crate::wire::frontend;
 use crate::wire::outbox::Outbox;
+use crate::wire::pooler_error::PoolerError;
 use crate::wire::sqlstate::SqlState;
 use crate::wire::stream::Stream;
 
@@ -151,18 +152,20 @@ impl Exchange<'_> {
     }
 
     /// Ends a session whose server is to be closed, between two transactions, if the settings
-    /// want that.
+    /// want that; a replication client's at once.
     fn let_go(&self, server: &Server) -> Result<()> {
-        let closes = self.mode == PoolMode::Session
-            && server.info.is_obsolete()
-            && self.pool.settings().server_fast_close
+        if !server.info.is_obsolete() || self.mode != PoolMode::Session {
+            return Ok(());
+        }
+        let closes = self.pool.settings().server_fast_close
             && server.replies.is_quiet()
             && self.line.upstream.is_between_messages()
             && self.line.inbox.unread().is_empty();
-        if closes {
+        // A stream of changes has no end that one could wait for.
+        if closes || self.client.replication.get() != "none" {
             let text = "database configuration changed";
             let error = ErrorResponse::fatal(SqlState::PROTOCOL_VIOLATION, text);
-            return Err(SessionError::Refused(error));
+            return Err(SessionError::Refused(error.or_as_pgbouncer(text)));
         }
         Ok(())
     }
@@ -221,6 +224,7 @@ impl Exchange<'_> {
         self.line.inbox.consume(done);
         if idle && self.tally.readies > 0 && !server.replies.is_answered() {
             self.tally.query_began = Instant::now();
+            self.client.progress.asks(self.tally.query_began);
         }
         self.put_inserts(server, cx)?;
         match scan {
@@ -305,8 +309,14 @@ impl Exchange<'_> {
         self.tally.stale_plans |= seen.stale_plans;
         self.tally.reset |= seen.reset;
         self.tally.changed |= seen.changed;
-        if seen.readies > 0 {
+        if seen.readies == 0 {
+            self.client.progress.hears();
+        } else {
             self.tally.readies += u64::from(seen.readies);
+            if server.replies.is_answered() {
+                let in_block = server.replies.status() != TransactionStatus::Idle;
+                self.client.progress.is_answered(in_block);
+            }
         }
         if seen.fatal {
             return Err(SessionError::ServerEnded);
@@ -325,10 +335,7 @@ impl Exchange<'_> {
         }
         let in_block = server.replies.status() != TransactionStatus::Idle;
         if seen.readies > 0 && in_block && self.mode == PoolMode::Statement {
-            return Err(SessionError::Refused(ErrorResponse::fatal(
-                SqlState::PROTOCOL_VIOLATION,
-                "transaction blocks not allowed in statement pooling mode",
-            )));
+            return Err(SessionError::Refused(PoolerError::TransactionBlock.into()));
         }
         Ok(())
     }
@@ -380,7 +387,7 @@ impl Exchange<'_> {
 
     fn signals(&mut self, server: &mut Server, cx: &Context<'_>) -> Result<()> {
         match self.client.take_signal() {
-            Signal::None | Signal::WaitTimeout(_) => Ok(()),
+            Signal::None | Signal::TellWaiting | Signal::WaitTimeout(_) => Ok(()),
             Signal::End(error) => Err(SessionError::Refused(error)),
             Signal::StopStatement => {
                 self.stop_statement(server, cx);

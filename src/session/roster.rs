@@ -12,9 +12,10 @@ use foldhash::fast::RandomState;
 use crate::policy::admission::Admission;
 use crate::pool::server::info::ServerInfo;
 use crate::session::audit::Who;
+use crate::session::progress::{Patience, Progress};
 use crate::wire::cancel_key::CancelKey;
 use crate::wire::error_response::ErrorResponse;
-use crate::wire::sqlstate::SqlState;
+use crate::wire::pooler_error::PoolerError;
 
 /// One client, as its task and others on the same worker see it.
 #[derive(Debug)]
@@ -45,8 +46,12 @@ pub struct Client {
     pub state: Cell<ClientState>,
     /// When it began to do that, or sent its latest query.
     pub since: Cell<Instant>,
-    /// How long it may wait for a server, or be silent, in this state. `None`: for ever.
-    pub limit: Cell<Option<Duration>>,
+    /// How long it may be silent while it has no server. `None`: for ever.
+    pub idle_timeout: Cell<Option<Duration>>,
+    /// Bytes of the longest message.
+    pub max_packet_size: Cell<usize>,
+    /// What it does with its server, and how long that may last.
+    pub progress: Progress,
     /// Statements it has prepared.
     pub prepared: Cell<usize>,
     /// The server it has.
@@ -57,6 +62,8 @@ pub struct Client {
     pub who: RefCell<Rc<Who>>,
     /// When the statement that runs has taken too long. `None`: no limit, or none runs.
     pub deadline: Cell<Option<Instant>>,
+    /// What runs on its server is a statement of ours, which prepares it for the client.
+    pub(super) is_settling: Cell<bool>,
     /// It was admitted anew: its guard and its pool may have to be others.
     pub(super) readmitted: Readmitted,
     key: RefCell<Option<CancelKey>>,
@@ -96,6 +103,8 @@ pub enum Signal {
     None,
     /// To have the statement that runs cancelled: it has taken longer than its role may.
     StopStatement,
+    /// To be told that it waits for a server, once.
+    TellWaiting,
     /// To give up waiting for a server: it has taken longer than this.
     WaitTimeout(Duration),
 }
@@ -117,12 +126,15 @@ impl Client {
             replication: Cell::new("none"),
             state: Cell::new(ClientState::Login),
             since: Cell::new(Instant::now()),
-            limit: Cell::new(None),
+            idle_timeout: Cell::new(None),
+            max_packet_size: Cell::new(usize::MAX),
+            progress: Progress::default(),
             prepared: Cell::new(0),
             server: RefCell::default(),
             admission: RefCell::default(),
             who: RefCell::default(),
             deadline: Cell::new(None),
+            is_settling: Cell::new(false),
             readmitted: Readmitted::default(),
             key: RefCell::default(),
             signal: RefCell::default(),
@@ -130,11 +142,10 @@ impl Client {
         })
     }
 
-    /// Changes the state, at this time and for no longer than `limit`.
-    pub fn enter(&self, state: ClientState, now: Instant, limit: Option<Duration>) {
+    /// Changes the state, at this time.
+    pub fn enter(&self, state: ClientState, now: Instant) {
         self.state.set(state);
         self.since.set(now);
-        self.limit.set(limit);
     }
 
     /// Notes who is to be woken for a signal; to be called by the client's task before it
@@ -163,12 +174,50 @@ impl Client {
         self.wake();
     }
 
+    /// Has it give up waiting for a server, as it wishes.
+    pub(super) fn cancel_wait(&self) {
+        self.signal(Signal::CancelWait);
+    }
+
     /// Asks for something, unless the client is to end already.
     fn signal(&self, signal: Signal) {
         if !matches!(*self.signal.borrow(), Signal::End(_)) {
             self.signal.replace(signal);
         }
         self.wake();
+    }
+
+    /// Ends what has lasted too long.
+    fn expire(&self, now: Instant) {
+        if self.deadline.get().is_some_and(|deadline| now >= deadline) {
+            self.deadline.set(None);
+            self.signal(Signal::StopStatement);
+        }
+        let since = self.since.get();
+        match self.state.get() {
+            ClientState::Active => {
+                if let Some(error) = self.progress.overtime(now) {
+                    self.signal(Signal::End(error.into()));
+                }
+            }
+            ClientState::Idle => {
+                let silent = now.saturating_duration_since(since);
+                if self.idle_timeout.get().is_some_and(|limit| silent >= limit) {
+                    self.signal(Signal::End(PoolerError::ClientIdleTimeout.into()));
+                }
+            }
+            ClientState::Login => {}
+            ClientState::Waiting => match self.progress.patience(since, now) {
+                Patience::QueryTimeout => {
+                    self.signal(Signal::End(PoolerError::QueryTimeoutWaiting.into()));
+                }
+                Patience::Tell if matches!(*self.signal.borrow(), Signal::None) => {
+                    self.signal(Signal::TellWaiting);
+                }
+                Patience::Tell | Patience::Wait => {}
+                Patience::WaitTimeout(limit) => self.signal(Signal::WaitTimeout(limit)),
+            },
+        }
     }
 
     pub(super) fn wake(&self) {
@@ -206,52 +255,19 @@ impl Roster {
         true
     }
 
-    /// What a cancel request with this key is for: the server of a client that is waiting for
-    /// an answer. A client that waits for a server is told to give up here and now.
-    pub fn cancel(&self, key: &CancelKey) -> Option<Arc<ServerInfo>> {
+    /// The client whose cancel key this is, to the last byte.
+    pub(super) fn by_key(&self, key: &CancelKey) -> Option<Rc<Client>> {
         let id = *self.keys.borrow().get(&key.pid())?;
         let client = self.client(id)?;
-        if !client.key.borrow().as_ref()?.matches(key) {
-            return None;
-        }
-        match client.state.get() {
-            ClientState::Active => client.server.borrow().clone(),
-            ClientState::Waiting => {
-                client.signal(Signal::CancelWait);
-                None
-            }
-            ClientState::Idle | ClientState::Login => None,
-        }
+        let matches = client.key.borrow().as_ref()?.matches(key);
+        matches.then_some(client)
     }
 
     /// Ends what has lasted too long. To be called about ten times a second: no client needs a
     /// timer of its own then.
     pub fn expire(&self, now: Instant) {
         for client in self.clients.borrow().values() {
-            if client
-                .deadline
-                .get()
-                .is_some_and(|deadline| now >= deadline)
-            {
-                client.deadline.set(None);
-                client.signal(Signal::StopStatement);
-            }
-            let Some(limit) = client.limit.get() else {
-                continue;
-            };
-            if now.saturating_duration_since(client.since.get()) < limit {
-                continue;
-            }
-            let signal = match client.state.get() {
-                ClientState::Idle => Signal::End(ErrorResponse::fatal(
-                    SqlState::PROTOCOL_VIOLATION,
-                    "client_idle_timeout",
-                )),
-                ClientState::Waiting => Signal::WaitTimeout(limit),
-                ClientState::Active | ClientState::Login => continue,
-            };
-            client.limit.set(None);
-            client.signal(signal);
+            client.expire(now);
         }
     }
 

@@ -14,6 +14,7 @@ use crate::policy::admission::Admission;
 use crate::policy::role::ReadOnly;
 use crate::pool::error::CheckoutError;
 use crate::pool::pools::ClientPlace;
+use crate::pool::replication::{OwnPool, Replication};
 use crate::pool::server::{Server, line};
 use crate::pool::tracked::Values;
 use crate::pool::{Lease, Member, Released};
@@ -23,9 +24,9 @@ use crate::session::error::SessionError;
 use crate::session::relay::{End, Line, MAX_UNREAD, Tally, exchange};
 use crate::session::roster::{Client, ClientState, Signal};
 use crate::session::upstream::Scan;
-use crate::session::usage::Connected;
+use crate::session::usage::{Connected, UserPlace};
 use crate::wire::backend::{self, TransactionStatus};
-use crate::wire::error_response::ErrorResponse;
+use crate::wire::error_response::{ErrorResponse, Severity};
 use crate::wire::frontend::{Frontend, Tag};
 use crate::wire::head::Head;
 use crate::wire::parameters::Parameters;
@@ -45,12 +46,16 @@ pub struct Session {
     pub(super) extra: Arc<Parameters>,
     /// The tracked values the client began with: what RESET gives it back.
     pub(super) initial: Values,
-    pub(super) replication: Option<String>,
+    pub(super) replication: Option<Replication>,
     /// Whether the pool is one of servers that only read, where that changes with time.
     pub(super) reads_only: Option<bool>,
-    /// Held, not read: its place among the clients, and among its role's.
-    pub(super) _places: (ClientPlace, Option<Connected>),
+    /// Held, not read: its place among the clients, its user's, and its role's, and its own
+    /// pool.
+    pub(super) _places: Places,
 }
+
+/// What a session holds as long as it lasts.
+pub(super) type Places = (ClientPlace, UserPlace, Option<Connected>, Option<OwnPool>);
 
 /// Why a session ended well.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -71,7 +76,7 @@ impl Session {
     pub async fn serve(&mut self, cx: &Context) -> Result<Farewell> {
         let mut now = Instant::now();
         loop {
-            self.client.enter(ClientState::Idle, now, cx.idle_timeout());
+            self.client.enter(ClientState::Idle, now);
             // A part of a message that came with the last exchange has been counted there.
             let counted = self.line.inbox.unread().len();
             if let Some(farewell) = self.idle(cx).await? {
@@ -82,7 +87,8 @@ impl Session {
                 now = Instant::now();
                 continue;
             };
-            self.client.enter(ClientState::Active, lent, None);
+            self.client.enter(ClientState::Active, lent);
+            self.client.progress.begins(began);
             if let Some(guard) = &mut self.line.upstream.guard {
                 guard.served(lent);
             }
@@ -145,6 +151,7 @@ impl Session {
                 Signal::CancelWait
                 | Signal::None
                 | Signal::StopStatement
+                | Signal::TellWaiting
                 | Signal::WaitTimeout(_) => {}
             }
             if cx.is_draining() {
@@ -213,8 +220,8 @@ impl Session {
                         return Poll::Ready(Ok(Some(got)));
                     }
                     if client.state.get() != ClientState::Waiting {
-                        let limit = self.pool.query_wait_timeout(&client.user.borrow());
-                        client.enter(ClientState::Waiting, began, limit);
+                        client.progress.waits();
+                        client.enter(ClientState::Waiting, began);
                     }
                     match client.take_signal() {
                         Signal::End(error) => {
@@ -225,7 +232,13 @@ impl Session {
                             let error = CheckoutError::QueryWaitTimeout(limit);
                             return Poll::Ready(Err(error.into()));
                         }
-                        Signal::None | Signal::StopStatement => client.listen(task),
+                        Signal::TellWaiting => waiting_notice().put(line.outbox.buffer()),
+                        Signal::None | Signal::StopStatement => {}
+                    }
+                    client.listen(task);
+                    if let Poll::Ready(Err(error)) = line.outbox.poll_flush(&mut line.stream, task)
+                    {
+                        return Poll::Ready(Err(SessionError::ClientLost(error)));
                     }
                     // Who waits is watched: its place in the queue is for the living.
                     while line.inbox.unread().len() < MAX_UNREAD {
@@ -253,7 +266,10 @@ impl Session {
                 }
                 // A reload has replaced the pool while this client was in it.
                 Some(Err(CheckoutError::Closed)) => self.find_pool(cx)?,
-                Some(Err(error)) => return Err(error.into()),
+                Some(Err(error)) => {
+                    let replicates = self.replication.is_some();
+                    return Err(no_server(error, replicates));
+                }
                 None if self.refuse_canceled() => return Ok(None),
                 None => {}
             }
@@ -278,7 +294,7 @@ impl Session {
         self.reads_only = reads_only(&admission, cx);
         let found = cx
             .pools
-            .pool_for(&admission, self.replication.as_deref(), self.secret.clone());
+            .pool_for(&admission, self.replication.as_ref(), self.secret.clone());
         match found {
             Ok(pool) if !pool.is_closed() => {
                 self.line.upstream.changes_to(&pool);
@@ -292,6 +308,7 @@ impl Session {
                     *values = new.moved_from(old, values);
                 }
                 self.pool = pool;
+                cx.limit(&self.client);
             }
             Ok(_) | Err(_) => return Err(CheckoutError::Closed.into()),
         }
@@ -401,7 +418,10 @@ impl Session {
             .settings()
             .server_connect_timeout
             .unwrap_or(RUN_LIMIT);
-        match tokio::time::timeout(limit, server.run(sql)).await {
+        self.client.is_settling.set(true);
+        let ran = tokio::time::timeout(limit, server.run(sql)).await;
+        self.client.is_settling.set(false);
+        match ran {
             Ok(Ok(())) => Ok(()),
             Ok(Err(RunError::Refused(error))) => Err(SessionError::Parameters(error)),
             Ok(Err(RunError::Io(error))) => Err(SessionError::ServerLost(error)),
@@ -462,6 +482,27 @@ impl Session {
             self.line.upstream.statements.renew(self.pool.statements());
         }
     }
+}
+
+/// Why there is no server for a client. Of a replication client PgBouncer says no more than this.
+pub(super) fn no_server(error: CheckoutError, replicates: bool) -> SessionError {
+    match error {
+        CheckoutError::Connect(_) if replicates => {
+            SessionError::Refused(error.to_client().or_as_pgbouncer("login failed"))
+        }
+        CheckoutError::Connect(_) | CheckoutError::Closed | CheckoutError::QueryWaitTimeout(_) => {
+            error.into()
+        }
+    }
+}
+
+/// What a client is told that waits for a server for long.
+fn waiting_notice() -> ErrorResponse {
+    ErrorResponse::new(
+        Severity::Notice,
+        SqlState::SUCCESSFUL_COMPLETION,
+        "No server connection available in postgres backend, client being queued",
+    )
 }
 
 /// Whether a client may only read at the moment; `None`: that never changes.

@@ -1,10 +1,10 @@
 //! What an operator can set about clients. Filled by `config`, checked there.
 
 use std::collections::BTreeSet;
-use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::auth::hba::Hba;
 use crate::auth::jwt::Verifier;
 use crate::auth::ldap::LdapOptions;
 use crate::auth::method::Method;
@@ -15,11 +15,15 @@ use crate::pool::settings::lookup::Lookup;
 use crate::session::jwks::Keyring;
 use crate::wire::tls::ClientSide;
 
+pub use crate::wire::pooler_error::ErrorStyle;
+
 /// How clients prove who they are, and what bounds them.
 #[derive(Clone, Debug)]
 pub struct SessionSettings {
     /// How a client proves its user name.
     pub method: Method,
+    /// The rules of the HBA file, for the method `hba`. `None`: nobody is let in by it.
+    pub hba: Option<Arc<Hba>>,
     /// The users and their secrets.
     pub users: Arc<Userlist>,
     /// The identity provider; `None`: tokens are not accepted.
@@ -60,37 +64,6 @@ pub struct SessionSettings {
     pub cancel_wait_timeout: Option<Duration>,
 }
 
-/// Whose words the pooler's own errors have.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub enum ErrorStyle {
-    /// PgBouncer's: its texts, SQLSTATE 08P01, no details.
-    Pgbouncer,
-    /// PostgreSQL's, with details and hints.
-    #[default]
-    Postgresql,
-}
-
-impl ErrorStyle {
-    /// The name in settings.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Pgbouncer => "pgbouncer",
-            Self::Postgresql => "postgresql",
-        }
-    }
-}
-
-impl FromStr for ErrorStyle {
-    type Err = ();
-
-    fn from_str(name: &str) -> Result<Self, ()> {
-        [Self::Pgbouncer, Self::Postgresql]
-            .into_iter()
-            .find(|style| style.as_str() == name)
-            .ok_or(())
-    }
-}
-
 /// Tokens of an identity provider.
 #[derive(Debug)]
 pub struct OAuthSettings {
@@ -126,6 +99,7 @@ impl Default for SessionSettings {
     fn default() -> Self {
         Self {
             method: Method::ScramSha256,
+            hba: None,
             users: Arc::default(),
             oauth: None,
             allow_cleartext: false,

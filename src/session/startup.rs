@@ -8,6 +8,7 @@ use tokio::io::AsyncWriteExt;
 use tokio_rustls::TlsAcceptor;
 
 use crate::auth::certificate;
+use crate::session::deadline::Deadline;
 use crate::session::error::SessionError;
 use crate::session::settings::SessionSettings;
 use crate::wire::buffer::Inbox;
@@ -15,6 +16,7 @@ use crate::wire::cancel_key::CancelKey;
 use crate::wire::error_response::ErrorResponse;
 use crate::wire::outbox::Outbox;
 use crate::wire::parameters::Parameters;
+use crate::wire::pooler_error::PoolerError;
 use crate::wire::socket::Socket;
 use crate::wire::sqlstate::SqlState;
 use crate::wire::startup::{ProtocolVersion, StartupPacket};
@@ -38,6 +40,8 @@ pub struct Greeted {
     pub(super) stream: Stream,
     pub(super) inbox: Inbox,
     pub(super) outbox: Outbox,
+    /// When the login must have ended.
+    pub(super) until: Deadline,
     pub(super) version: ProtocolVersion,
     pub(super) parameters: Parameters,
     /// What SCRAM binds to: our certificate's digest.
@@ -53,24 +57,26 @@ pub struct Greeted {
 pub async fn negotiate(
     socket: Socket,
     settings: &SessionSettings,
+    until: Deadline,
     refused: &mut Option<Stream>,
 ) -> Result<Hello> {
-    let direct = settings.tls.is_some()
-        && socket.peek().await.map_err(SessionError::ClientLost)? == Some(TLS_HANDSHAKE);
+    let direct =
+        settings.tls.is_some() && until.hold(first_byte(&socket)).await? == Some(TLS_HANDSHAKE);
     let mut opening = Opening {
         stream: Stream::Plain(socket),
         inbox: Inbox::default(),
         settings,
+        until,
         asked_tls: false,
         asked_gss: false,
     };
     if direct {
-        opening = opening.accept_tls(true).await?;
+        opening = until.hold(opening.accept_tls(true)).await?;
     }
     loop {
-        match opening.next().await {
+        match until.hold(opening.next()).await {
             Ok(Step::Again) => {}
-            Ok(Step::BeginTls) => opening = opening.accept_tls(false).await?,
+            Ok(Step::BeginTls) => opening = until.hold(opening.accept_tls(false)).await?,
             Ok(Step::Startup(packet)) => return opening.finish(packet, refused),
             Err(error) => {
                 *refused = Some(opening.stream);
@@ -84,6 +90,7 @@ struct Opening<'a> {
     stream: Stream,
     inbox: Inbox,
     settings: &'a SessionSettings,
+    until: Deadline,
     asked_tls: bool,
     asked_gss: bool,
 }
@@ -139,13 +146,8 @@ impl Opening<'_> {
         };
         if version.major() != 3 {
             *refused = Some(self.stream);
-            let text = format!(
-                "unsupported frontend protocol {}.{}: server supports 3.0 to 3.2",
-                version.major(),
-                version.as_wire() & 0xffff
-            );
-            let error = ErrorResponse::fatal(SqlState::FEATURE_NOT_SUPPORTED, text);
-            return Err(SessionError::Refused(error));
+            let (major, minor) = (version.major(), version.as_wire() & 0xffff);
+            return Err(PoolerError::OldProtocol(major, minor).into());
         }
         let mode = self
             .settings
@@ -155,9 +157,7 @@ impl Opening<'_> {
         let open = !self.stream.is_tls() && !self.stream.socket().is_unix();
         if open && mode >= TlsMode::Require {
             *refused = Some(self.stream);
-            let error = ErrorResponse::fatal(SqlState::INVALID_AUTHORIZATION, "SSL required")
-                .with_hint("Connect with sslmode=require or stricter.");
-            return Err(SessionError::Refused(error));
+            return Err(PoolerError::TlsRequired.into());
         }
         let mut outbox = Outbox::default();
         let spoken = version.spoken();
@@ -183,6 +183,7 @@ impl Opening<'_> {
             stream: self.stream,
             inbox: self.inbox,
             outbox,
+            until: self.until,
             version: spoken,
             parameters,
             binding,
@@ -209,13 +210,11 @@ impl Opening<'_> {
 
     /// What arrives before the handshake could be taken as if it had come inside it
     /// (CVE-2021-23222 and its kin).
-    fn nothing_may_follow(&self, what: &str) -> Result<()> {
+    fn nothing_may_follow(&self, what: &'static str) -> Result<()> {
         if self.inbox.unread().is_empty() {
             return Ok(());
         }
-        Err(refuse(&format!(
-            "received unencrypted data after {what} request"
-        )))
+        Err(PoolerError::UnencryptedData(what).into())
     }
 
     async fn answer(&mut self, byte: u8) -> Result<()> {
@@ -242,8 +241,13 @@ impl Opening<'_> {
     }
 }
 
-fn refuse(message: &str) -> SessionError {
-    SessionError::Refused(ErrorResponse::fatal(SqlState::PROTOCOL_VIOLATION, message))
+async fn first_byte(socket: &Socket) -> Result<Option<u8>> {
+    socket.peek().await.map_err(SessionError::ClientLost)
+}
+
+fn refuse(message: &'static str) -> SessionError {
+    let error = ErrorResponse::fatal(SqlState::PROTOCOL_VIOLATION, message);
+    SessionError::Refused(error.or_as_pgbouncer(message))
 }
 
 /// The first byte of a TLS ClientHello, and of no start-up packet of less than 16 MiB.

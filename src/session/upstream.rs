@@ -20,12 +20,16 @@ use crate::session::edit::Edit;
 use crate::session::error::SessionError;
 use crate::session::guard::Guard;
 use crate::session::roster::Client;
+use crate::session::settings::SessionSettings;
 use crate::session::statements::ClientStatements;
 use crate::session::upstream::look::{
     begins_group, deallocated, is_skipped, looked_at, takes_names,
 };
+use crate::wire::error_response::ErrorResponse;
 use crate::wire::frontend::{Frontend, Tag};
 use crate::wire::head::{FramingError, Head};
+use crate::wire::pooler_error::PoolerError;
+use crate::wire::sqlstate::SqlState;
 
 type Result<T> = std::result::Result<T, SessionError>;
 
@@ -42,6 +46,8 @@ pub(super) struct Upstream {
     bench: Rc<Bench>,
     /// Whether servers change under the client, so that its statements must follow it.
     renames: bool,
+    /// Whether simple queries are refused.
+    no_queries: bool,
     /// What changes the meaning of a statement's text.
     context: Arc<str>,
 }
@@ -108,7 +114,7 @@ impl Upstream {
     pub(super) fn new(
         client: &Rc<Client>,
         bench: &Rc<Bench>,
-        pool: &Pool,
+        (pool, settings): (&Pool, &SessionSettings),
         context: Arc<str>,
     ) -> Self {
         Self {
@@ -119,6 +125,7 @@ impl Upstream {
             client: client.clone(),
             bench: bench.clone(),
             renames: renames(pool),
+            no_queries: settings.disable_pqexec,
             context,
         }
     }
@@ -140,6 +147,7 @@ impl Upstream {
         else {
             return Ok(Scan::Wants(Head::<Frontend>::LEN));
         };
+        self.check(head, input)?;
         if head.tag() == Tag::Terminate {
             return Ok(Scan::Terminate);
         }
@@ -173,6 +181,7 @@ impl Upstream {
             else {
                 return Ok(Scan::Wants(Head::<Frontend>::LEN));
             };
+            self.check(head, rest)?;
             let needed = self.needed(head);
             if rest.len() < needed {
                 return Ok(Scan::Wants(needed));
@@ -230,6 +239,18 @@ impl Upstream {
         }
     }
 
+    /// Refuses what no client may send.
+    fn check(&self, head: Head<Frontend>, input: &[u8]) -> Result<()> {
+        let limit = self.client.max_packet_size.get();
+        if head.message_len() > limit {
+            return Err(SessionError::Refused(too_large(head, input, limit)));
+        }
+        if self.no_queries && head.tag() == Tag::Query {
+            return Err(SessionError::Refused(PoolerError::PqexecDisallowed.into()));
+        }
+        Ok(())
+    }
+
     fn query(&mut self, at: &mut Passage<'_, '_>, head: Head<Frontend>, body: &[u8]) {
         // Some drivers close what they prepared in the protocol with SQL.
         if body.len() == head.body_len()
@@ -285,6 +306,18 @@ impl Upstream {
 
 /// What a Parse may have besides its text, in bytes.
 const ROUND_A_TEXT: usize = 64 * 1024;
+
+/// The front of a message that is too large is shown as PgBouncer shows it.
+fn too_large(head: Head<Frontend>, input: &[u8], limit: usize) -> ErrorResponse {
+    let len = head.message_len();
+    let front = input.iter().take(8);
+    let front: String = front.map(|byte| format!("{byte:02x}")).collect();
+    ErrorResponse::fatal(
+        SqlState::PROTOCOL_VIOLATION,
+        format!("message of {len} bytes is larger than max_packet_size ({limit})"),
+    )
+    .or_as_pgbouncer(format!("bad packet header: '{front}'"))
+}
 
 /// Whether a pool's clients change servers, so that their statements must follow them.
 fn renames(pool: &Pool) -> bool {

@@ -2,21 +2,53 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use crate::auth::names::UserName;
 use crate::policy::limits::Rate;
 use crate::policy::role::RoleName;
 
-/// The usage of every role that has limits. A reload keeps it.
+/// The usage of every role that has limits, and how many clients each user has. A reload keeps
+/// it.
 #[derive(Debug, Default)]
-pub struct Usages(Mutex<HashMap<RoleName, Arc<Usage>>>);
+pub struct Usages {
+    roles: Mutex<HashMap<RoleName, Arc<Usage>>>,
+    users: Mutex<HashMap<UserName, usize>>,
+}
 
 impl Usages {
     /// The usage of a role.
     pub fn of(&self, role: &RoleName) -> Arc<Usage> {
-        let mut usages = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut usages = self.roles.lock().unwrap_or_else(PoisonError::into_inner);
         usages.entry(role.clone()).or_default().clone()
+    }
+
+    /// A place among the clients of a user, of whom there may be `limit`. `None`: there are.
+    pub fn user_place(
+        self: &Arc<Self>,
+        user: &UserName,
+        limit: Option<usize>,
+    ) -> Option<UserPlace> {
+        let mut users = self.users();
+        let clients = users.entry(user.clone()).or_default();
+        if limit.is_some_and(|limit| *clients >= limit) {
+            return None;
+        }
+        *clients += 1;
+        Some(UserPlace {
+            usages: self.clone(),
+            user: user.clone(),
+        })
+    }
+
+    /// Clients who are logged in as a user.
+    pub fn clients_of(&self, user: &str) -> usize {
+        self.users().get(user).copied().unwrap_or_default()
+    }
+
+    fn users(&self) -> MutexGuard<'_, HashMap<UserName, usize>> {
+        self.users.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -104,6 +136,25 @@ impl Drop for Connected {
     }
 }
 
+/// A client's place among those of its user; given up when dropped.
+#[derive(Debug)]
+pub struct UserPlace {
+    usages: Arc<Usages>,
+    user: UserName,
+}
+
+impl Drop for UserPlace {
+    fn drop(&mut self) {
+        let mut users = self.usages.users();
+        if let Some(clients) = users.get_mut(&self.user) {
+            *clients = clients.saturating_sub(1);
+            if *clients == 0 {
+                users.remove(&self.user);
+            }
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::num::NonZeroU32;
@@ -122,6 +173,19 @@ mod tests {
         assert_eq!([0, 0, 0, 0, 0].map(taken), [true, true, true, true, false]);
         assert_eq!([249, 250, 251, 500].map(taken), [false, true, false, true]);
         assert_eq!([9000; 5].map(taken), [true, true, true, true, false]);
+    }
+
+    #[test]
+    fn a_user_has_no_more_clients_than_it_may() {
+        let usages = Arc::new(Usages::default());
+        let alice = UserName::new("alice");
+        let places = [(); 3].map(|()| usages.user_place(&alice, Some(2)));
+        assert_eq!(places.each_ref().map(Option::is_some), [true, true, false]);
+        assert!(usages.user_place(&UserName::new("bob"), Some(2)).is_some());
+        assert!(usages.user_place(&alice, None).is_some());
+        drop(places);
+        assert_eq!(usages.clients_of("alice"), 0);
+        assert!(usages.users().is_empty());
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! ErrorResponse and NoticeResponse: what they say, and how to say it.
 //! <https://www.postgresql.org/docs/current/protocol-error-fields.html>
 
+use std::borrow::Cow;
 use std::fmt;
 
 use crate::wire::backend;
@@ -48,6 +49,11 @@ pub struct ErrorResponse {
     pub position: Option<usize>,
     /// The function of PostgreSQL's source that would raise it: some drivers go by that.
     pub routine: Option<&'static str>,
+    /// What PgBouncer says in its place; `None`: this, in every style. See
+    /// [`crate::wire::pooler_error`].
+    pub as_pgbouncer: Option<Box<Cow<'static, str>>>,
+    /// Without the field V, which PgBouncer does not send.
+    pub bare: bool,
 }
 
 impl ErrorResponse {
@@ -71,7 +77,16 @@ impl ErrorResponse {
             hint: None,
             position: None,
             routine: None,
+            as_pgbouncer: None,
+            bare: false,
         }
+    }
+
+    /// The same, with what PgBouncer says in its place.
+    #[must_use]
+    pub fn or_as_pgbouncer(mut self, message: impl Into<Cow<'static, str>>) -> Self {
+        self.as_pgbouncer = Some(Box::new(message.into()));
+        self
     }
 
     /// The same with a hint.
@@ -116,7 +131,9 @@ impl ErrorResponse {
                 put_cstr(body, text.as_bytes());
             };
             field(b'S', self.severity.as_str());
-            field(b'V', self.severity.as_str());
+            if !self.bare {
+                field(b'V', self.severity.as_str());
+            }
             field(b'C', self.code.as_str());
             field(b'M', &self.message);
             if let Some(detail) = &self.detail {

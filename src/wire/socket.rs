@@ -90,6 +90,26 @@ impl Socket {
         }
     }
 
+    /// The process at the other end of a Unix socket, where the system knows it.
+    pub fn peer_pid(&self) -> Option<i32> {
+        match &self.kind {
+            Kind::Unix(socket) => socket.peer_cred().ok()?.pid(),
+            Kind::Tcp(_) | Kind::Lost => None,
+        }
+    }
+
+    /// The port in the name of a Unix socket's file, `.s.PGSQL.<port>`.
+    pub fn unix_port(&self) -> Option<u16> {
+        match &self.kind {
+            Kind::Unix(socket) => {
+                let address = socket.local_addr().ok()?;
+                let file = address.as_pathname()?.file_name()?.to_str()?;
+                file.rsplit_once('.')?.1.parse().ok()
+            }
+            Kind::Tcp(_) | Kind::Lost => None,
+        }
+    }
+
     /// Whether reading may bring something; it may also turn out not to.
     ///
     /// # Errors

@@ -18,6 +18,10 @@ impl SqlState {
     pub const ACTIVE_SQL_TRANSACTION: Self = Self(*b"25001");
     /// `25006`
     pub const READ_ONLY_SQL_TRANSACTION: Self = Self(*b"25006");
+    /// `25P03`
+    pub const IDLE_IN_TRANSACTION_TIMEOUT: Self = Self(*b"25P03");
+    /// `25P04`
+    pub const TRANSACTION_TIMEOUT: Self = Self(*b"25P04");
     /// `25P02`
     pub const IN_FAILED_TRANSACTION: Self = Self(*b"25P02");
     /// `26000`

@@ -157,17 +157,24 @@ async fn a_lookup_is_made_where_the_settings_say() {
 async fn nothing_that_a_client_says_reaches_the_lookup() {
     let postgres = Postgres::start().await;
     postgres
-        .run(
+        .superuser("postgres")
+        .await
+        .batch_execute(
             "create schema evil;
              create table evil.pg_authid as select 'alice'::name as rolname,
                 'evil'::text as rolpassword, null::timestamptz as rolvaliduntil,
                 true as rolcanlogin;
              alter role tester set search_path = evil, pg_catalog",
         )
-        .await;
+        .await
+        .unwrap();
     let pooler = start(&postgres, "password", "").await;
-    login(&pooler, "alice", "evil").await.unwrap_err();
-    login(&pooler, "alice", "alice").await.unwrap();
+    let mut config = tokio_postgres::Config::new();
+    config.host("127.0.0.1").port(pooler.port).user("alice");
+    config.dbname("other").password("evil");
+    connect_with(&config).await.map(drop).unwrap_err();
+    config.password("alice");
+    connect_with(&config).await.unwrap();
     postgres.run("alter role tester reset search_path").await;
     let query = "lookup.query = \"select $1::text, current_setting('search_path') || \
                  current_setting('application_name') || current_setting('DateStyle')\"";

@@ -3,6 +3,7 @@
 
 #![allow(dead_code, reason = "no test uses all of it")]
 
+pub(crate) mod authority;
 pub(crate) mod pooler;
 pub(crate) mod postgres;
 pub(crate) mod raw;

@@ -37,7 +37,7 @@ impl Pooler {
     pub(crate) async fn start_with(
         settings: &str,
         files: &[(&str, &str)],
-        mut command: Command,
+        command: Command,
     ) -> Self {
         let dir = tempfile::Builder::new()
             .prefix("pgwarden-pooler-")
@@ -48,9 +48,14 @@ impl Pooler {
             fs::write(dir.path().join(name), text).unwrap();
         }
         write_settings(dir.path(), port, settings);
+        let file = dir.path().join("pgwarden.toml");
+        Self::spawn(dir, port, &file, command).await
+    }
+
+    async fn spawn(dir: TempDir, port: u16, file: &Path, mut command: Command) -> Self {
         let log = File::create(dir.path().join("log")).unwrap();
         let child = command
-            .arg(dir.path().join("pgwarden.toml"))
+            .arg(file)
             .stdin(Stdio::null())
             .stdout(log.try_clone().unwrap())
             .stderr(log)
@@ -63,6 +68,19 @@ impl Pooler {
         })
         .await;
         this
+    }
+
+    /// Starts a pooler with a file of another name, in which PORT stands for its port.
+    pub(crate) async fn start_file(name: &str, text: &str) -> Self {
+        let dir = tempfile::Builder::new()
+            .prefix("pgwarden-pooler-")
+            .tempdir()
+            .unwrap();
+        let port = free_port();
+        let file = dir.path().join(name);
+        fs::write(&file, text.replace("PORT", &port.to_string())).unwrap();
+        let command = Command::new(env!("CARGO_BIN_EXE_pgwarden"));
+        Self::spawn(dir, port, &file, command).await
     }
 
     /// Writes other settings, which count after a reload.

@@ -191,7 +191,7 @@ fn spawn(dir: &Path, port: u16, settings: &Vec<String>) -> Child {
 }
 
 /// A command as a user that PostgreSQL agrees to run as, that ends with the test's thread.
-fn unprivileged() -> Command {
+pub(crate) fn unprivileged() -> Command {
     let mut command = Command::new("setpriv");
     command.args(["--pdeathsig", "QUIT"]);
     if let Some(user) = server_user() {

@@ -67,11 +67,11 @@ impl Verifier {
     ///
     /// An iteration count other than 4096 in real verifiers would still tell them apart,
     /// as it does in PostgreSQL.
-    pub fn mock(seed: &[u8; 32], user: &str) -> Self {
+    pub fn mock(seed: &[u8; 32], user: &str, iterations: u32) -> Self {
         let user = user.as_bytes();
         let salt = hmac(seed, &[user]);
         Self {
-            iterations: Self::DEFAULT_ITERATIONS,
+            iterations: iterations.max(1),
             salt: salt[..SALT_LEN].to_vec(),
             // A digest that nobody has a preimage of; NUL cannot begin a user name.
             stored_key: hmac(seed, &[b"\0StoredKey", user]),

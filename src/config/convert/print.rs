@@ -133,11 +133,12 @@ fn comment(source: &Source, path: &[String], text: Option<&str>) -> String {
         Some(origin) => {
             // `shop: pool_size` of a database.
             let name = origin.key.rsplit(": ").next().unwrap_or(&origin.key);
-            let plain = text.map(|text| text.trim_matches('"'));
-            if name == own && plain == Some(&origin.value) {
-                return String::new();
+            let is_same = text == Some(&origin.value) || text == Some(&quote(&origin.value));
+            match (name == own, is_same) {
+                (true, true) => return String::new(),
+                (false, true) => format!("  # {name}"),
+                (_, false) => format!("  # {name} = {}", origin.value),
             }
-            format!("  # {name} = {}", origin.value)
         }
         None => match ini::name(path) {
             Some(name) => format!("  # {name}: PgBouncer's default"),

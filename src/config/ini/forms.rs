@@ -110,6 +110,7 @@ impl Form {
                 "0s" => off(),
                 seconds => string(seconds),
             },
+            Self::Verbose if text.is_empty() => string("info"),
             Self::Verbose => match integer(text).ok_or("expected a number from 0 to 3")? {
                 i64::MIN..=0 => string("info"),
                 1 => string("debug"),

@@ -66,6 +66,8 @@ impl Tree {
         for (path, value) in WRITTEN {
             tree.insert(&path.split('.').collect::<Vec<_>>(), value.into(), None);
         }
+        // PgBouncer sends and takes passwords over TCP as they are.
+        tree.insert(&["auth", "allow_cleartext"], true.into(), None);
         let folder = said.value("unix_socket_dir").to_owned();
         sections::databases(&mut tree, &said.databases, &folder);
         sections::users(&mut tree, &said.users);
@@ -238,8 +240,4 @@ impl Said {
 }
 
 /// What PgBouncer does and no key of it says, and what is otherwise without an INI.
-const WRITTEN: [(&str, &str); 3] = [
-    ("auth.allow_cleartext", "true"),
-    ("clients.errors", "pgbouncer"),
-    ("log.format", "pgbouncer"),
-];
+const WRITTEN: [(&str, &str); 2] = [("clients.errors", "pgbouncer"), ("log.format", "pgbouncer")];

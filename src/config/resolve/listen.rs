@@ -1,7 +1,9 @@
 //! `[listen]` and `[tcp]`.
 
+use std::path::PathBuf;
+
 use super::super::forms::{
-    Bytes, Count, FilePath, Flag, OrOff, Permissions, Port, Span, Text, Texts,
+    Bytes, Count, FilePath, Flag, Form, Given, OrOff, Permissions, Port, Span, Text, Texts,
 };
 use super::super::settings::ListenSettings;
 use super::super::values::Table;
@@ -57,7 +59,30 @@ pub(super) fn tcp(table: &Table<'_>) -> TcpSettings {
     }
 }
 
-const SOCKET_DIR: OrOff<FilePath> = OrOff(FilePath);
+const SOCKET_DIR: OrOff<SocketDir> = OrOff(SocketDir);
+/// A folder, or `@` and the beginning of an abstract name, which is in no folder.
+struct SocketDir;
+
+impl Form for SocketDir {
+    type Value = PathBuf;
+
+    fn expected(&self) -> String {
+        "a folder, or \"@\" and a name".into()
+    }
+
+    fn read(&self, given: &Given<'_>) -> Result<PathBuf, String> {
+        match given.text() {
+            Some("@") => Err(self.complaint()),
+            Some(name) if name.starts_with('@') => Ok(name.into()),
+            Some(_) | None => FilePath.read(given).map_err(|_| self.complaint()),
+        }
+    }
+
+    fn write(&self, value: &PathBuf) -> String {
+        FilePath.write(value)
+    }
+}
+
 const MOST_BACKLOG: usize = 65_535;
 const MOST_TRIES: usize = 127;
 const LARGEST_BUFFER: u64 = 1 << 30;

@@ -92,7 +92,7 @@ fn what_is_offered_of_tls_is_inherited_key_by_key() {
     assert_eq!(
         setup.problems(&broken),
         [
-            "pgwarden.toml:7: databases.old.tls.ciphers = \"RC4\": leaves no cipher suite of TLS \
+            "pgwarden.toml:8: databases.old.tls.ciphers = \"RC4\": leaves no cipher suite of TLS \
           1.2: there are ECDHE with AES-GCM and ChaCha20"
         ]
     );

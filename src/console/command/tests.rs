@@ -1,6 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::console::role::Role;
 
 fn parse(text: &str) -> Command {
     Command::parse(text).unwrap_or_else(|error| panic!("{text}: {error}"))
@@ -83,6 +84,9 @@ fn what_is_no_command_is_named_in_the_answer() {
         refused("SHOW nothing"),
         "invalid command 'SHOW nothing', use SHOW HELP;"
     );
+    for text in ["SHOW users", "SHOW fds", "SHOW sockets"] {
+        assert!(matches!(parse(text), Command::Show(_)), "{text}");
+    }
     for text in [
         "DROP TABLE ledger",
         "SHOW",
@@ -99,8 +103,11 @@ fn what_is_no_command_is_named_in_the_answer() {
         "COMMIT PREPARED 'x'",
         "ROLLBACK TO here",
         "= show",
-        "SHOW fds",
-        "SHOW sockets",
+        "SUSPEND now",
+        "DISABLE a b",
+        "SET a = b c",
+        "SET a.b",
+        "SET .a = b",
     ] {
         assert_eq!(
             refused(text),
@@ -111,8 +118,57 @@ fn what_is_no_command_is_named_in_the_answer() {
 }
 
 #[test]
-fn a_set_of_anything_else_is_for_admins_to_be_refused() {
-    assert_eq!(parse("SET default_pool_size = 5"), Command::Set);
+fn a_set_of_anything_else_names_a_setting() {
+    for (text, key, value) in [
+        ("SET default_pool_size = 5", "default_pool_size", "5"),
+        ("set Pool_Mode to Session;", "pool_mode", "Session"),
+        ("SET pool.size='5'", "pool.size", "5"),
+        (
+            "SET databases.\"My-Shop\".pool.size = \"6\"",
+            "databases.My-Shop.pool.size",
+            "6",
+        ),
+        ("SET server_check_query = ''", "server_check_query", ""),
+    ] {
+        let set = parse(text);
+        let expected = Command::Set {
+            key: key.into(),
+            value: value.into(),
+        };
+        assert_eq!(set, expected, "{text}");
+        assert_eq!(set.tag(), format!("SET {key}={value}"));
+    }
+}
+
+#[test]
+fn every_command_of_the_table_is_read_as_what_it_says() {
+    let mut kinds = Vec::new();
+    for entry in Entry::COMMANDS {
+        let text = match entry.argument {
+            Argument::Client => format!("{} 7", entry.name),
+            Argument::Database => format!("{} shop", entry.name),
+            Argument::DatabaseOrAll | Argument::None => entry.name.to_owned(),
+            Argument::Own(_) if entry.kind == Kind::Explain => {
+                format!("{} 'x' FOR ROLE app", entry.name)
+            }
+            Argument::Own(_) if entry.kind == Kind::Set => "SET a = b".to_owned(),
+            Argument::Own(_) => entry.name.to_owned(),
+        };
+        let command = parse(&text);
+        assert_eq!(command.entry().unwrap().name, entry.name);
+        assert_eq!(command.required_role(), entry.right, "{text}");
+        kinds.push(entry.kind);
+        if entry.argument == Argument::None {
+            refused(&format!("{text} more"));
+        }
+        if matches!(entry.argument, Argument::Database | Argument::DatabaseOrAll) {
+            parse(&format!("{} \"my shop\"", entry.name));
+            refused(&format!("{} a b", entry.name));
+        }
+    }
+    let count = kinds.len();
+    kinds.dedup();
+    assert_eq!(kinds.len(), count, "a command is there twice");
 }
 
 proptest! {
@@ -146,4 +202,42 @@ fn an_access_is_explained_for_a_role() {
     ] {
         assert!(refused(text).contains("EXPLAIN ACCESS"), "{text}");
     }
+}
+
+/// The rows of a table of Markdown: the first three cells of each.
+fn documented() -> Vec<[String; 3]> {
+    let document = include_str!("../../../docs/pgbouncer.md");
+    let (_, section) = document.split_once("\n## Console commands\n").unwrap();
+    let section = section.split("\n## ").next().unwrap_or_default();
+    let cells = |line: &str| -> Option<[String; 3]> {
+        // A bar within a cell has a backslash before it.
+        let line = line.replace("\\|", "\0");
+        let cells = line.trim_matches('|').split('|');
+        let cells: Vec<_> = cells.map(|cell| cell.trim().replace('\0', "|")).collect();
+        cells.try_into().ok()
+    };
+    let rows = section.lines().filter(|line| line.starts_with("| `"));
+    rows.filter_map(cells).collect()
+}
+
+#[test]
+fn every_command_is_documented_with_its_right() {
+    let expected: Vec<_> = Entry::COMMANDS
+        .iter()
+        .map(|entry| {
+            let right = match entry.right {
+                Role::Viewer => "stats",
+                Role::Admin => "admin",
+            };
+            (format!("`{}`", entry.usage()), right.to_owned())
+        })
+        .collect();
+    let found: Vec<_> = documented()
+        .into_iter()
+        .map(|[command, right, does]| {
+            assert!(!does.is_empty(), "{command}");
+            (command, right)
+        })
+        .collect();
+    assert_eq!(found, expected);
 }

@@ -1,17 +1,20 @@
 //! A process for tests: two databases, whatever clients a test puts in, and a log of what was
 //! asked of it.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
-use super::{Answer, ClientRow, Control, SettingRow, ShutdownMode, UserRow};
+use super::{Answer, ClientRow, Control, Descriptor, PeerRow, SettingRow, ShutdownMode, UserRow};
 use crate::auth::identity::Identity;
 use crate::auth::names::{DatabaseName, UserName};
 use crate::policy::admission::Policy;
 use crate::policy::grant::Origin;
 use crate::pool::settings::lookup::Lookup;
+use crate::pool::settings::users::UserPool;
 use crate::pool::settings::{
-    DatabaseSettings, PoolSettings, PoolsSettings, ServerAddress, ServerCredentials, ServerTls,
+    DatabaseSettings, PoolMode, PoolSettings, PoolsSettings, ServerAddress, ServerCredentials,
+    ServerTls,
 };
 use crate::pool::{Pool, Pools};
 use crate::session::audit::Who;
@@ -28,6 +31,9 @@ pub(crate) struct FakeControl {
     pub(crate) clients: Mutex<Vec<ClientRow>>,
     pub(crate) problems: Mutex<Vec<String>>,
     pub(crate) log: Mutex<Vec<String>>,
+    pub(crate) suspended: AtomicBool,
+    /// A SUSPEND never comes to its end.
+    pub(crate) never_still: AtomicBool,
     /// Where the servers of `silent` listen: connections are taken and never answered.
     silent: std::net::TcpListener,
 }
@@ -57,6 +63,8 @@ impl FakeControl {
             clients: Mutex::default(),
             problems: Mutex::default(),
             log: Mutex::default(),
+            suspended: AtomicBool::new(false),
+            never_still: AtomicBool::new(false),
             silent: std::net::TcpListener::bind("127.0.0.1:0").unwrap(),
         })
     }
@@ -160,14 +168,69 @@ impl Control for FakeControl {
         }]
     }
 
-    fn set(&self, key: &str, _: &str) -> Result<(), Vec<String>> {
+    fn set(&self, key: &str, value: &str) -> Result<(), Vec<String>> {
+        if key == "pool_size" {
+            self.note(format!("set {key} to {value}"));
+            return Ok(());
+        }
         Err(vec![format!("{key}: unknown key")])
+    }
+
+    fn suspend(&self) -> Answer<'_, ()> {
+        self.suspended.store(true, Ordering::SeqCst);
+        if self.never_still.load(Ordering::SeqCst) {
+            return Box::pin(std::future::pending());
+        }
+        Box::pin(std::future::ready(()))
+    }
+
+    fn unsuspend(&self) -> bool {
+        self.suspended.swap(false, Ordering::SeqCst)
+    }
+
+    fn is_suspended(&self) -> bool {
+        self.suspended.load(Ordering::SeqCst)
+    }
+
+    fn peers(&self) -> Vec<PeerRow> {
+        vec![PeerRow {
+            id: 2,
+            host: "peer.example".into(),
+            port: 6433,
+            pool_size: 5,
+            sv_active_cancel: 1,
+            ..PeerRow::default()
+        }]
+    }
+
+    fn descriptors(&self) -> Answer<'_, Vec<Descriptor>> {
+        Box::pin(std::future::ready(vec![Descriptor {
+            fd: 9,
+            task: "client",
+            user: "ann".into(),
+            database: "shop".into(),
+            address: "10.0.0.1:5000".into(),
+            cancel: u64::MAX,
+            link: 0,
+            client_encoding: "UTF8".into(),
+            std_strings: "on".into(),
+            datestyle: String::new(),
+            timezone: "GMT".into(),
+            password: None,
+            scram_keys: Some((vec![0, 255], vec![1])),
+        }]))
     }
 
     fn users(&self) -> Vec<UserRow> {
         vec![UserRow {
             name: "ann".into(),
             max_connections: Some(7),
+            max_clients: Some(9),
+            pool: UserPool {
+                mode: Some(PoolMode::Session),
+                size: Some(3),
+                ..UserPool::default()
+            },
         }]
     }
 

@@ -1,6 +1,8 @@
 //! Transaction blocks, for drivers that open one whatever they do. The console has nothing to
 //! roll back, so inside of one it can only be looked at.
 
+use std::borrow::Cow;
+
 use crate::console::command::Command;
 use crate::console::role::Role;
 use crate::wire::backend::TransactionStatus;
@@ -54,7 +56,7 @@ impl Block {
     }
 
     /// Notes that a command was carried out; its tag.
-    pub(super) fn completed(&mut self, command: &Command) -> &'static str {
+    pub(super) fn completed(&mut self, command: &Command) -> Cow<'static, str> {
         let failed = self.status == TransactionStatus::Failed;
         if matches!(command, Command::Begin) {
             self.status = TransactionStatus::InTransaction;
@@ -62,9 +64,9 @@ impl Block {
             self.status = TransactionStatus::Idle;
         }
         if failed && matches!(command, Command::Commit) {
-            return Command::Rollback.word();
+            return Command::Rollback.word().into();
         }
-        command.word()
+        command.tag()
     }
 
     /// Notes that a command was not.

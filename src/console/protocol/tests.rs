@@ -9,7 +9,7 @@ struct Script(Protocol);
 
 impl Script {
     fn new(role: Role) -> Self {
-        Self(Protocol::new(role))
+        Self(Protocol::new(role, ErrorStyle::Postgresql))
     }
 
     /// What the client receives for a message: tags, and what tells errors and tags apart.
@@ -318,7 +318,7 @@ mod strange {
             use crate::wire::frontend::Frontend;
             use crate::wire::head::Direction;
             if let Some(tag) = Frontend::tag(tag) {
-                let mut protocol = Protocol::new(Role::Viewer);
+                let mut protocol = Protocol::new(Role::Viewer, ErrorStyle::Pgbouncer);
                 let _ = protocol.receive(tag, &body, &mut Vec::new());
             }
         }

@@ -1,6 +1,7 @@
 //! The process itself: SHOW CONFIG, STATE, VERSION and HELP.
 
-use super::{Show, View};
+use super::View;
+use crate::console::command::table::{Entry, Kind};
 use crate::console::table::{Column, Value};
 use crate::wire::error_response::{ErrorResponse, Severity};
 use crate::wire::sqlstate::SqlState;
@@ -28,12 +29,14 @@ pub(super) fn settings(view: &View<'_>) -> Vec<Vec<Value>> {
     view.control.settings().into_iter().map(row).collect()
 }
 
+/// Of the process as a whole: a PAUSE of one database does not show here.
 pub(super) fn state(view: &View<'_>) -> Vec<Vec<Value>> {
+    let suspended = view.control.is_suspended();
     let paused = view.control.pools().is_paused(None);
     [
-        ("active", !paused),
+        ("active", !paused && !suspended),
         ("paused", paused),
-        ("suspended", false),
+        ("suspended", suspended),
     ]
     .into_iter()
     .map(|(key, value)| vec![key.into(), yes_or_no(value)])
@@ -41,16 +44,24 @@ pub(super) fn state(view: &View<'_>) -> Vec<Vec<Value>> {
 }
 
 pub(super) fn version() -> Vec<Vec<Value>> {
-    vec![vec![concat!("pgwarden ", env!("CARGO_PKG_VERSION")).into()]]
+    vec![vec![crate::console::VERSION.into()]]
 }
 
 /// SHOW HELP: a notice.
 pub(in crate::console) fn help() -> ErrorResponse {
-    let shows: Vec<_> = Show::ALL
+    let (shows, others): (Vec<_>, Vec<_>) = Entry::COMMANDS
         .iter()
-        .map(|show| show.name().to_ascii_uppercase())
+        .partition(|entry| matches!(entry.kind, Kind::Show(_)));
+    let shows: Vec<_> = shows
+        .iter()
+        .filter_map(|entry| entry.name.strip_prefix("SHOW "))
         .collect();
-    let usage = format!("\n\tSHOW {}\n{COMMANDS}", shows.join("|"));
+    let mut usage = String::from("\n");
+    for some in shows.chunks(SHOWS_A_LINE) {
+        usage.push_str(&format!("\tSHOW {}\n", some.join("|")));
+    }
+    let others: Vec<_> = others.iter().map(|entry| entry.usage()).collect();
+    usage.push_str(&format!("\t{}", others.join("\n\t")));
     ErrorResponse::new(
         Severity::Notice,
         SqlState::SUCCESSFUL_COMPLETION,
@@ -63,12 +74,4 @@ fn yes_or_no(yes: bool) -> Value {
     if yes { "yes".into() } else { "no".into() }
 }
 
-const COMMANDS: &str = "\tEXPLAIN ACCESS 'SQL' FOR ROLE <role>
-\tRELOAD
-\tPAUSE [<db>]
-\tRESUME [<db>]
-\tRECONNECT [<db>]
-\tKILL [<db>]
-\tKILL_CLIENT <client_id>
-\tSHUTDOWN
-\tSHUTDOWN WAIT_FOR_SERVERS|WAIT_FOR_CLIENTS";
+const SHOWS_A_LINE: usize = 7;

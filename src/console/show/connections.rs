@@ -1,15 +1,18 @@
-//! SHOW CLIENTS and SHOW SERVERS, which have the same columns.
+//! SHOW CLIENTS and SHOW SERVERS, which have the same columns, and both together: SHOW SOCKETS.
 
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use super::View;
 use crate::console::control::ClientRow;
 use crate::console::table::{Column, Value};
+use crate::console::{NAMES, is_console};
 use crate::pool::Pool;
 use crate::pool::server::info::{ServerInfo, ServerState};
 use crate::pool::settings::ServerAddress;
 
-pub(super) const COLUMNS: &[Column] = &[
+/// Those of SHOW CLIENTS and SHOW SERVERS come first.
+pub(super) const SOCKETS: &[Column] = &[
     Column::text("type"),
     Column::text("user"),
     Column::text("database"),
@@ -31,20 +34,81 @@ pub(super) const COLUMNS: &[Column] = &[
     Column::text("application_name"),
     Column::int4("prepared_statements"),
     Column::int4("id"),
+    Column::int4("recv_pos"),
+    Column::int4("pkt_pos"),
+    Column::int4("pkt_remain"),
+    Column::int4("send_pos"),
+    Column::int4("send_remain"),
+    Column::int4("pkt_avail"),
+    Column::int4("send_avail"),
 ];
+/// How many columns SHOW CLIENTS and SHOW SERVERS have.
+pub(super) const OF_CLIENTS: usize = 21;
+const STATE: usize = 4;
 
+/// Clients that have logged in; as with PgBouncer the others are in SHOW SOCKETS only.
 pub(super) fn clients(view: &View<'_>) -> Vec<Vec<Value>> {
-    view.clients.iter().map(client).collect()
+    let known = view.clients.iter().filter(|row| row.state != "login");
+    known.map(client).collect()
+}
+
+/// All connections.
+pub(super) fn sockets(view: &View<'_>) -> Vec<Vec<Value>> {
+    all_sockets(view).map(|(_, row)| row).collect()
+}
+
+/// Connections on which something is under way. PgBouncer lists those with bytes in their
+/// buffers, which only their own tasks know here.
+pub(super) fn active_sockets(view: &View<'_>) -> Vec<Vec<Value>> {
+    all_sockets(view)
+        .filter_map(|(active, row)| active.then_some(row))
+        .collect()
+}
+
+fn all_sockets(view: &View<'_>) -> impl Iterator<Item = (bool, Vec<Value>)> {
+    let clients = view.clients.iter().map(|of| {
+        // PgBouncer's lists: one of clients that wait, and one of all others.
+        let state = match of.state {
+            "login" => "cl_login",
+            "waiting" => "cl_waiting",
+            _ => "cl_active",
+        };
+        let active = matches!(of.state, "active" | "waiting");
+        (active, socket(client(of), state))
+    });
+    let servers = view.pools.iter().flat_map(|pool| {
+        servers_of(pool).into_iter().map(|info| {
+            let (active, state) = match info.state() {
+                ServerState::Active => (true, "sv_active"),
+                ServerState::BeingCanceled => (false, "sv_being_canceled"),
+                ServerState::Idle => (false, "sv_idle"),
+                ServerState::Tested => (true, "sv_tested"),
+            };
+            (active, socket(server(pool, &info), state))
+        })
+    });
+    clients.chain(servers)
+}
+
+/// A row of SHOW SOCKETS: its buffers are empty whenever anybody could look at them.
+fn socket(mut row: Vec<Value>, state: &'static str) -> Vec<Value> {
+    row[STATE] = state.into();
+    row.resize(SOCKETS.len(), Value::Int4(0));
+    row
 }
 
 pub(super) fn servers(view: &View<'_>) -> Vec<Vec<Value>> {
-    let mut rows = Vec::new();
-    for pool in &view.pools {
-        let mut servers = pool.servers();
-        servers.sort_by_key(|server| server.id);
-        rows.extend(servers.iter().map(|info| server(pool, info)));
-    }
-    rows
+    let pools = view.pools.iter();
+    pools
+        .flat_map(|pool| servers_of(pool).into_iter().map(|info| server(pool, &info)))
+        .collect()
+}
+
+/// The servers of a pool in the order in which they were opened.
+fn servers_of(pool: &Pool) -> Vec<Arc<ServerInfo>> {
+    let mut servers = pool.servers();
+    servers.sort_by_key(|server| server.id);
+    servers
 }
 
 fn client(client: &ClientRow) -> Vec<Value> {
@@ -60,7 +124,11 @@ fn client(client: &ClientRow) -> Vec<Value> {
     vec![
         "C".into(),
         name(&client.user, "(nouser)"),
-        name(&client.database, "(nodb)"),
+        if is_console(&client.database) {
+            NAMES[0].into()
+        } else {
+            name(&client.database, "(nodb)")
+        },
         client.replication.into(),
         client.state.into(),
         addr,
@@ -124,7 +192,7 @@ fn server(pool: &Pool, server: &ServerInfo) -> Vec<Value> {
         Value::text(timestamp(lent.max(server.connected))),
         Value::int4(wait.as_secs()),
         Value::int4(wait.subsec_micros()),
-        Value::Int4(0),
+        Value::int4(u8::from(server.is_obsolete())),
         pointer(server.id),
         pointer(server.client()),
         Value::int4(server.pid),
@@ -154,7 +222,7 @@ fn pointer(id: u64) -> Value {
 }
 
 /// The parts of `127.0.0.1:5432` or `[::1]:5432`; what is empty is a Unix socket.
-fn host_and_port(address: &str) -> (Value, Value) {
+pub(super) fn host_and_port(address: &str) -> (Value, Value) {
     match address.rsplit_once(':') {
         None => ("unix".into(), Value::Int4(0)),
         Some((host, port)) => {

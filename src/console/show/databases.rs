@@ -4,9 +4,11 @@ use std::collections::BTreeMap;
 
 use super::View;
 use crate::auth::names::UserName;
+use crate::console::control::UserRow;
 use crate::console::table::{Column, Value};
 use crate::console::{NAMES, is_console};
 use crate::pool::server::info::ServerState;
+use crate::pool::settings::hosts::Hosts;
 use crate::pool::settings::{DatabaseSettings, ServerAddress};
 
 pub(super) const DATABASES: &[Column] = &[
@@ -54,16 +56,7 @@ pub(super) fn databases(view: &View<'_>) -> Vec<Vec<Value>> {
 }
 
 fn database(view: &View<'_>, of: &DatabaseSettings) -> Vec<Value> {
-    let (host, port) = match &of.hosts.addresses[0] {
-        ServerAddress::Tcp(host, port) => (host.clone(), i32::from(*port)),
-        ServerAddress::Unix(path) => {
-            let port = path
-                .extension()
-                .and_then(|port| port.to_str()?.parse().ok());
-            let folder = path.parent().unwrap_or(path);
-            (folder.display().to_string(), port.unwrap_or_default())
-        }
-    };
+    let (host, port) = place(&of.hosts);
     let clients = view
         .clients
         .iter()
@@ -82,29 +75,64 @@ fn database(view: &View<'_>, of: &DatabaseSettings) -> Vec<Value> {
         Value::int4(of.pool.reserve_size),
         Value::int4(of.pool.server_lifetime.map_or(0, |limit| limit.as_secs())),
         Value::text(of.pool.mode.as_str()),
-        Value::Null,
+        balance(&of.hosts),
         Value::int4(of.max_connections.unwrap_or(0)),
         Value::int4(view.servers_of(&of.name)),
         Value::int4(of.max_clients.unwrap_or(0)),
         Value::int4(clients.filter(|client| client.state != "login").count()),
         Value::int4(u8::from(paused)),
-        Value::Int4(0),
+        Value::int4(u8::from(view.control.pools().is_disabled(&of.name))),
     ]
 }
 
-/// The console's own row. It has no servers, so what bounds them says nothing.
+/// The hosts, or the folders of Unix sockets, with commas between; and the first one's port.
+fn place(hosts: &Hosts) -> (String, i32) {
+    let mut names = Vec::new();
+    let mut first = None;
+    for address in &hosts.addresses {
+        let (name, port) = match address {
+            ServerAddress::Tcp(host, port) => (host.clone(), i32::from(*port)),
+            ServerAddress::Unix(path) => {
+                let port = path
+                    .extension()
+                    .and_then(|port| port.to_str()?.parse().ok());
+                let folder = path.parent().unwrap_or(path);
+                (folder.display().to_string(), port.unwrap_or_default())
+            }
+        };
+        names.push(name);
+        first.get_or_insert(port);
+    }
+    (names.join(","), first.unwrap_or_default())
+}
+
+/// How a server is chosen among several hosts: NULL where there is nothing to choose.
+pub(super) fn balance(hosts: &Hosts) -> Value {
+    match hosts.addresses.len() {
+        0 | 1 => Value::Null,
+        _ => hosts.balance.as_str().into(),
+    }
+}
+
+/// The console's own row. It has no servers; that it might have two is what PgBouncer says,
+/// and dashboards divide by it.
 fn console(view: &View<'_>) -> Vec<Value> {
     let clients = view
         .clients
         .iter()
         .filter(|client| is_console(&client.database));
+    let settings = view.control.settings();
+    let port = settings
+        .iter()
+        .find(|row| matches!(row.key.as_str(), "listen_port" | "listen.port"))
+        .and_then(|row| row.value.parse::<u16>().ok());
     vec![
         NAMES[0].into(),
         Value::Null,
-        Value::Int4(0),
+        Value::int4(port.unwrap_or(0)),
         NAMES[0].into(),
         NAMES[0].into(),
-        Value::Int4(0),
+        Value::Int4(2),
         Value::Int4(0),
         Value::Int4(0),
         Value::Int4(0),
@@ -119,36 +147,48 @@ fn console(view: &View<'_>) -> Vec<Value> {
     ]
 }
 
-/// Users by name, with their limit of servers: those of the users file and those of pools.
-fn known_users(view: &View<'_>) -> BTreeMap<String, Option<usize>> {
-    let mut users: BTreeMap<_, _> = view
-        .control
-        .users()
-        .into_iter()
-        .map(|user| (user.name, user.max_connections))
-        .collect();
-    for pool in &view.pools {
-        users.entry(pool.user().to_string()).or_default();
+/// Users by name: those of the users file and the settings, and those of pools.
+pub(super) fn known_users(view: &View<'_>) -> BTreeMap<String, UserRow> {
+    let users = view.control.users().into_iter();
+    let mut users: BTreeMap<_, _> = users.map(|user| (user.name.clone(), user)).collect();
+    // And the user of the console's own pool.
+    let of_pools = view.pools.iter().map(|pool| pool.user().as_str());
+    for name in of_pools.chain([NAMES[0]]) {
+        users.entry(name.to_owned()).or_insert_with(|| UserRow {
+            name: name.to_owned(),
+            ..UserRow::default()
+        });
     }
     users
 }
 
 pub(super) fn users(view: &View<'_>) -> Vec<Vec<Value>> {
-    let row = |(name, limit): (String, Option<usize>)| {
-        let clients = view.clients.iter().filter(|client| client.user == name);
-        let servers = view.servers_for(&UserName::new(&name));
-        vec![
-            Value::text(name.clone()),
-            "".into(),
-            "".into(),
-            Value::Null,
-            Value::int4(limit.unwrap_or(0)),
-            Value::int4(servers),
-            Value::Int4(0),
-            Value::int4(clients.filter(|client| client.state != "login").count()),
-        ]
-    };
-    known_users(view).into_iter().map(row).collect()
+    known_users(view)
+        .into_values()
+        .map(|of| user(view, of))
+        .collect()
+}
+
+fn user(view: &View<'_>, of: UserRow) -> Vec<Value> {
+    let clients = view.clients.iter().filter(|client| client.user == of.name);
+    let servers = view.servers_for(&UserName::new(&of.name));
+    vec![
+        Value::text(of.name.clone()),
+        padded(of.pool.size),
+        padded(of.pool.reserve_size),
+        of.pool
+            .mode
+            .map_or(Value::Null, |mode| Value::text(mode.as_str())),
+        Value::int4(of.max_connections.unwrap_or(0)),
+        Value::int4(servers),
+        Value::int4(of.max_clients.unwrap_or(0)),
+        Value::int4(clients.filter(|client| client.state != "login").count()),
+    ]
+}
+
+/// A number as PgBouncer prints it in a column of text; nothing where none is set.
+fn padded(number: Option<usize>) -> Value {
+    number.map_or("".into(), |number| Value::text(format!("{number:9}")))
 }
 
 pub(super) fn lists(view: &View<'_>) -> Vec<Vec<Value>> {
@@ -162,20 +202,21 @@ pub(super) fn lists(view: &View<'_>) -> Vec<Vec<Value>> {
         .iter()
         .filter(|server| server.state() == ServerState::Idle)
         .count();
+    let peers = view.control.peers().len();
     [
         ("databases", view.databases.len() + 1),
         ("users", known_users(view).len()),
-        ("peers", 0),
+        ("peers", peers),
         ("pools", view.pools.len() + 1),
-        ("peer_pools", 0),
+        ("peer_pools", peers),
         // PgBouncer counts structures kept in stock here; there are none.
         ("free_clients", 0),
         ("used_clients", view.clients.len() - login),
         ("login_clients", login),
         ("free_servers", idle),
         ("used_servers", servers.len() - idle),
-        ("dns_names", 0),
-        ("dns_zones", 0),
+        ("dns_names", view.control.pools().dns_hosts().len()),
+        ("dns_zones", view.control.pools().dns_zones().len()),
         ("dns_queries", 0),
         ("dns_pending", 0),
     ]

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::View;
+use super::{View, databases};
 use crate::console::NAMES;
 use crate::console::table::{Column, Value};
 use crate::pool::server::info::ServerState;
@@ -101,7 +101,8 @@ pub(super) fn rows(view: &View<'_>) -> Vec<Vec<Value>> {
                 Value::int4(row.maxwait.as_secs()),
                 Value::int4(row.maxwait.subsec_micros()),
                 mode.map_or(Value::Null, |mode| Value::text(mode.as_str())),
-                Value::Null,
+                view.database(database)
+                    .map_or(Value::Null, |of| databases::balance(&of.hosts)),
             ]
         })
         .collect()

@@ -1,33 +1,30 @@
 use std::time::Duration;
 
 use super::*;
+use crate::console::command;
+use crate::console::command::table::Entry;
 use crate::console::control::fake::FakeControl;
 use crate::console::table::Kind;
 
 /// PgBouncer's columns, as its console names and types them.
-const SPECIFICATION: &str = "
-clients: type:text user:text database:text replication:text state:text addr:text port:int4 local_addr:text local_port:int4 connect_time:text request_time:text wait:int4 wait_us:int4 close_needed:int4 ptr:text link:text remote_pid:int4 tls:text application_name:text prepared_statements:int4 id:int4
-servers: type:text user:text database:text replication:text state:text addr:text port:int4 local_addr:text local_port:int4 connect_time:text request_time:text wait:int4 wait_us:int4 close_needed:int4 ptr:text link:text remote_pid:int4 tls:text application_name:text prepared_statements:int4 id:int4
-config: key:text value:text default:text changeable:text
-databases: name:text host:text port:int4 database:text force_user:text pool_size:int4 min_pool_size:int4 reserve_pool_size:int4 server_lifetime:int4 pool_mode:text load_balance_hosts:text max_connections:int4 current_connections:int4 max_client_connections:int4 current_client_connections:int4 paused:int4 disabled:int4
-lists: list:text items:int4
-pools: database:text user:text cl_active:int4 cl_waiting:int4 cl_active_cancel_req:int4 cl_waiting_cancel_req:int4 sv_active:int4 sv_active_cancel:int4 sv_being_canceled:int4 sv_idle:int4 sv_used:int4 sv_tested:int4 sv_login:int4 maxwait:int4 maxwait_us:int4 pool_mode:text load_balance_hosts:text
-state: key:text value:text
-stats: database:text total_server_assignment_count:numeric total_xact_count:numeric total_query_count:numeric total_received:numeric total_sent:numeric total_xact_time:numeric total_query_time:numeric total_wait_time:numeric total_client_parse_count:numeric total_server_parse_count:numeric total_bind_count:numeric total_client_login_count:numeric avg_server_assignment_count:numeric avg_xact_count:numeric avg_query_count:numeric avg_recv:numeric avg_sent:numeric avg_xact_time:numeric avg_query_time:numeric avg_wait_time:numeric avg_client_parse_count:numeric avg_server_parse_count:numeric avg_bind_count:numeric avg_client_login_count:numeric
-stats_totals: database:text server_assignment_count:numeric xact_count:numeric query_count:numeric bytes_received:numeric bytes_sent:numeric xact_time:numeric query_time:numeric wait_time:numeric client_parse_count:numeric server_parse_count:numeric bind_count:numeric client_login_count:numeric
-stats_averages: database:text server_assignment_count:numeric xact_count:numeric query_count:numeric bytes_received:numeric bytes_sent:numeric xact_time:numeric query_time:numeric wait_time:numeric avg_client_parse_count:numeric avg_server_parse_count:numeric avg_bind_count:numeric avg_client_login_count:numeric
-totals: name:text value:numeric
-users: name:text pool_size:text reserve_pool_size:text pool_mode:text max_user_connections:int4 current_connections:int4 max_user_client_connections:int4 current_client_connections:int4
-version: version:text
-";
+const SPECIFICATION: &str = include_str!("../../../integration/pgbouncer/columns.txt");
 
 fn type_name(kind: Kind) -> &'static str {
     match kind {
+        Kind::Bytea => "bytea",
         Kind::Int4 => "int4",
         Kind::Int8 => "int8",
         Kind::Numeric => "numeric",
         Kind::Text => "text",
     }
+}
+
+/// Every table by the name of its command.
+fn every() -> impl Iterator<Item = (&'static str, Show)> {
+    Entry::COMMANDS.iter().filter_map(|entry| match entry.kind {
+        command::table::Kind::Show(show) => Some((entry.name, show)),
+        _ => None,
+    })
 }
 
 /// Rows as text, NULL as `-`.
@@ -59,8 +56,10 @@ fn columns_are_those_of_the_specification() {
     let specified = SPECIFICATION.trim().lines();
     for line in specified.clone() {
         let (name, columns) = line.split_once(": ").unwrap();
-        let ours: Vec<_> = Show::of_name(name)
+        let ours: Vec<_> = every()
+            .find(|(known, _)| known.eq_ignore_ascii_case(&format!("show {name}")))
             .unwrap()
+            .1
             .columns()
             .unwrap()
             .iter()
@@ -76,7 +75,7 @@ fn columns_are_those_of_the_specification() {
         Show::Roles,
     ];
     let known = specified.count() + 1 + ours.len();
-    assert_eq!(known, Show::ALL.len(), "all but HELP, which is a notice");
+    assert_eq!(known, every().count(), "all but HELP, which is a notice");
     assert!(Show::Help.columns().is_none());
 }
 
@@ -86,7 +85,7 @@ async fn every_table_has_values_of_its_columns_types() {
     control.pool("shop", "ann");
     control.add_client(1, ("shop", "ann"), "active", 1);
     let console = Console::new(control);
-    for what in Show::ALL {
+    for (_, what) in every() {
         show(what, &console).await;
     }
 }
@@ -109,7 +108,7 @@ async fn pools_are_sorted_and_count_their_clients() {
         [
             "ledger|ann|0|0|0|0|0|0|0|0|0|0|0|0|0|transaction|-",
             "ledger|ben|0|0|0|0|0|0|0|0|0|0|0|0|0|transaction|-",
-            "pgwarden|pgwarden|1|0|0|0|0|0|0|0|0|0|0|0|0|statement|-",
+            "pgbouncer|pgbouncer|1|0|0|0|0|0|0|0|0|0|0|0|0|statement|-",
             "shop|owner|2|2|0|0|0|0|0|0|0|0|0|3|0|transaction|-",
         ]
     );
@@ -140,7 +139,7 @@ async fn databases_tell_where_they_are_and_whether_they_are_paused() {
         show(Show::Databases, &console).await,
         [
             "ledger|db.example|5433|ledger_db|-|20|0|0|3600|transaction|-|50|0|0|0|1|0",
-            "pgwarden|-|0|pgwarden|pgwarden|0|0|0|0|statement|-|0|0|0|0|0|0",
+            "pgbouncer|-|0|pgbouncer|pgbouncer|2|0|0|0|statement|-|0|0|0|0|0|0",
             "shop|db.example|5433|shop_db|owner|20|0|0|3600|transaction|-|50|0|0|1|0|0",
         ]
     );
@@ -158,7 +157,7 @@ async fn stats_are_summed_by_database_and_averaged_by_sample() {
         show(Show::StatsTotals, &console).await,
         [
             "ledger|0|5|0|0|0|0|0|0|0|0|0|0",
-            "pgwarden|0|1|1|0|0|9|9|0|0|0|0|1"
+            "pgbouncer|0|1|1|0|0|9|9|0|0|0|0|1"
         ]
     );
     let stats = show(Show::Stats, &console).await;
@@ -174,7 +173,7 @@ async fn stats_are_summed_by_database_and_averaged_by_sample() {
     console.sample();
     let averages = show(Show::StatsAverages, &console).await;
     assert!(
-        averages[1].starts_with("pgwarden|") && averages[1].contains("|9|9|"),
+        averages[1].starts_with("pgbouncer|") && averages[1].contains("|9|9|"),
         "{averages:?}"
     );
 }
@@ -196,17 +195,25 @@ async fn the_process_is_described() {
         show(Show::State, &console).await,
         ["active|no", "paused|yes", "suspended|no"]
     );
-    let version = concat!("pgwarden ", env!("CARGO_PKG_VERSION"));
+    let version = concat!(
+        "PgBouncer 1.25.2 (pgwarden ",
+        env!("CARGO_PKG_VERSION"),
+        ")"
+    );
     assert_eq!(show(Show::Version, &console).await, [version]);
     assert_eq!(
         show(Show::Users, &console).await,
-        ["ann|||-|7|0|0|1", "owner|||-|0|0|0|0"]
+        [
+            "ann|        3||session|7|0|9|1",
+            "owner|||-|0|0|0|0",
+            "pgbouncer|||-|0|0|0|0"
+        ]
     );
     let lists = show(Show::Lists, &console).await;
     assert_eq!(lists.len(), 14);
     for line in [
         "databases|3",
-        "users|2",
+        "users|3",
         "pools|2",
         "used_clients|1",
         "login_clients|1",
@@ -272,4 +279,46 @@ async fn roles_rules_and_refusals_are_shown() {
     let last = text(&explained).pop().unwrap();
     assert!(last.starts_with("-|verdict|no-ddl|deny|42501"), "{last}");
     assert!(explain(&*console.control, "select 1", "nobody").is_err());
+}
+
+#[tokio::test]
+async fn sockets_are_clients_and_servers_with_their_buffers() {
+    let control = FakeControl::new();
+    control.add_client(1, ("shop", "ann"), "login", 1);
+    control.add_client(2, ("shop", "ann"), "waiting", 1);
+    control.add_client(3, ("pgwarden", "ops"), "idle", 1);
+    let console = Console::new(control);
+    let states = |rows: Vec<String>| -> Vec<String> {
+        let parts = |row: String| row.split('|').map(str::to_owned).collect::<Vec<_>>();
+        let rows = rows.into_iter().map(parts);
+        rows.map(|row| {
+            assert_eq!(row[21..], ["0"; 7]);
+            format!("{} {} {}", row[20], row[2], row[4])
+        })
+        .collect()
+    };
+    let all = states(show(Show::Sockets, &console).await);
+    let expected = [
+        "3 pgbouncer cl_active",
+        "1 shop cl_login",
+        "2 shop cl_waiting",
+    ];
+    assert_eq!(all, expected);
+    let active = states(show(Show::ActiveSockets, &console).await);
+    assert_eq!(active, ["2 shop cl_waiting"]);
+    let clients = show(Show::Clients, &console).await;
+    assert_eq!(clients.len(), 2, "{clients:?}");
+}
+
+#[tokio::test]
+async fn peers_and_descriptors_are_shown_as_the_process_tells_them() {
+    let console = Console::new(FakeControl::new());
+    assert_eq!(show(Show::Peers, &console).await, ["2|peer.example|6433|5"]);
+    assert_eq!(show(Show::PeerPools, &console).await, ["2|0|0|1|0"]);
+    assert_eq!(
+        show(Show::Fds, &console).await,
+        ["9|client|ann|shop|10.0.0.1|5000|-1|0|UTF8|on|-|GMT|-|\\x00ff|\\x01"]
+    );
+    let lists = show(Show::Lists, &console).await;
+    assert!(lists.contains(&"peers|1".to_owned()), "{lists:?}");
 }

@@ -129,7 +129,11 @@ async fn tokio_postgres_reads_tables_in_either_protocol() {
         };
         assert_eq!(
             row.get(0),
-            Some(concat!("pgwarden ", env!("CARGO_PKG_VERSION")))
+            Some(concat!(
+                "PgBouncer 1.25.2 (pgwarden ",
+                env!("CARGO_PKG_VERSION"),
+                ")"
+            ))
         );
         let refused = driver.execute("KILL_CLIENT 99", &[]).await.unwrap_err();
         assert_eq!(refused.as_db_error().unwrap().message(), "client not found");

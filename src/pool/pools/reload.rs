@@ -35,7 +35,7 @@ impl Pools {
             let pool = if same && database.is_same(pool.database()) {
                 pool
             } else {
-                self.replace(state, &pool, database)
+                self.replace(state, &key, &pool, database)
             };
             state.pools.insert(key, pool);
         }
@@ -47,7 +47,13 @@ impl Pools {
     }
 
     /// Puts another pool in the place of one.
-    fn replace(&self, state: &mut State, old: &Pool, database: Arc<DatabaseSettings>) -> Arc<Pool> {
+    fn replace(
+        &self,
+        state: &mut State,
+        key: &Key,
+        old: &Pool,
+        database: Arc<DatabaseSettings>,
+    ) -> Arc<Pool> {
         let before = old.workshop();
         let credentials = match &database.server {
             Some(server) if old.database().server != database.server => {
@@ -56,7 +62,7 @@ impl Pools {
             Some(_) | None => before.credentials.clone(),
         };
         let goes_on = database.has_same_servers(old.database());
-        let workshop = self.workshop(state, database, credentials, old.registry().clone());
+        let workshop = self.workshop(state, key, database, credentials, old.registry().clone());
         if goes_on {
             let next = before.target.next.load(Ordering::Relaxed);
             workshop.target.next.store(next, Ordering::Relaxed);

@@ -1,5 +1,6 @@
 //! What is to be done from time to time.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use super::{Pools, State};
@@ -18,6 +19,10 @@ impl Pools {
         state.forget_pools(now);
         state.forget_automatic(now);
         state.leaving.retain(|(_, registry)| !registry.is_empty());
+        // Held by pools and their servers only.
+        state
+            .sizes
+            .retain(|_, budget| Arc::strong_count(budget) > 1);
     }
 
     /// Makes the pools that are kept filled whether or not anybody comes: those with a

@@ -281,3 +281,86 @@ fn a_suspended_portal_ends_its_execute_and_nothing_else() {
     replies.ready(Idle).unwrap();
     assert!(replies.is_settled());
 }
+
+#[test]
+fn copy_data_may_come_before_the_server_has_asked_for_it() {
+    let mut replies = sent(&[Kind::Parse, Kind::Bind, Kind::Execute]);
+    replies.copy_ended();
+    send(&mut replies, Kind::Sync);
+    replies.answered(Tag::ParseComplete).unwrap();
+    replies.answered(Tag::BindComplete).unwrap();
+    replies.answered(Tag::CopyInResponse).unwrap();
+    assert!(!replies.awaits_client(), "it has all the data");
+    replies.answered(Tag::CommandComplete).unwrap();
+    assert!(!replies.is_settled());
+    assert_eq!(replies.ready(Idle), Ok(Action::Forward));
+    assert!(replies.is_settled());
+}
+
+#[test]
+fn several_copies_may_be_in_one_pipeline_each_with_its_data() {
+    let copy = |replies: &mut Replies| {
+        send(replies, Kind::Bind);
+        send(replies, Kind::Execute);
+        replies.copy_ended();
+    };
+    let mut replies = Replies::default();
+    copy(&mut replies);
+    copy(&mut replies);
+    send(&mut replies, Kind::Sync);
+    for _ in 0..2 {
+        replies.answered(Tag::BindComplete).unwrap();
+        replies.answered(Tag::CopyInResponse).unwrap();
+        replies.answered(Tag::CommandComplete).unwrap();
+    }
+    replies.ready(Idle).unwrap();
+    assert!(replies.is_settled());
+}
+
+#[test]
+fn one_query_may_copy_twice_with_all_the_data_behind_it() {
+    let mut replies = sent(&[Kind::Query]);
+    replies.copy_ended();
+    replies.copy_ended();
+    for _ in 0..2 {
+        replies.answered(Tag::CopyInResponse).unwrap();
+        assert!(!replies.awaits_client());
+        replies.answered(Tag::CommandComplete).unwrap();
+    }
+    replies.ready(Idle).unwrap();
+    assert!(replies.is_settled());
+}
+
+#[test]
+fn an_end_of_copy_data_without_a_copy_is_nothing() {
+    for kinds in [&[Kind::Query][..], &[Kind::Bind, Kind::Execute, Kind::Sync]] {
+        let mut replies = sent(kinds);
+        replies.copy_ended();
+        for kind in kinds {
+            match kind {
+                Kind::Bind => drop(replies.answered(Tag::BindComplete).unwrap()),
+                Kind::Execute => drop(replies.answered(Tag::CommandComplete).unwrap()),
+                _ => drop(replies.ready(Idle).unwrap()),
+            }
+        }
+        assert!(replies.is_settled());
+    }
+    // A copy that fails before it begins.
+    let mut replies = sent(&[Kind::Execute]);
+    replies.copy_ended();
+    send(&mut replies, Kind::Sync);
+    replies.failed(&mut Vec::new(), false);
+    replies.ready(Idle).unwrap();
+    assert!(replies.is_settled());
+}
+
+#[test]
+fn a_sync_between_a_copy_and_its_data_is_ignored_and_one_behind_is_not() {
+    let mut replies = sent(&[Kind::Execute, Kind::Sync]);
+    replies.copy_ended();
+    send(&mut replies, Kind::Sync);
+    replies.answered(Tag::CopyInResponse).unwrap();
+    replies.answered(Tag::CommandComplete).unwrap();
+    replies.ready(Idle).unwrap();
+    assert!(replies.is_settled());
+}

@@ -1,5 +1,6 @@
 //! From the hosts of a database to a connected stream, with TLS if asked for.
 
+use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -108,7 +109,7 @@ impl Target {
             match opened {
                 Ok(opened) => return Ok((opened, place)),
                 Err(error) if error.may_pass() => {
-                    warn!(host = place.host, address = ?place.end, %error, "connect failed");
+                    warn!(host = place.host, address = %place, %error, "connect failed");
                     failure = error;
                 }
                 Err(error) => return Err(error),
@@ -145,6 +146,16 @@ impl Target {
             // As in libpq, a Unix socket has no TLS whatever the mode.
             (End::Tcp(_), Some(tls)) => begin_tls(socket, &place.host, &tls.config, tls.mode).await,
             (End::Tcp(_), None) | (End::Unix(_), _) => Ok(Stream::Plain(socket)),
+        }
+    }
+}
+
+/// As the log has it.
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.end {
+            End::Tcp(address) => address.fmt(f),
+            End::Unix(path) => write!(f, "unix:{}", path.display()),
         }
     }
 }

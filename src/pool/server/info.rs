@@ -160,7 +160,7 @@ impl ServerInfo {
     }
 
     /// Waits until no cancel request is under way. Cancel safe.
-    pub(in crate::pool) async fn cancels_delivered(&self) {
+    pub async fn cancels_delivered(&self) {
         loop {
             let delivered = self.delivered.notified();
             if !self.is_being_canceled() {

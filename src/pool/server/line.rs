@@ -8,6 +8,7 @@ use tracing::info;
 
 use crate::pool::lines;
 use crate::pool::server::info::ServerInfo;
+use crate::pool::workshop::next_id;
 
 /// Who a server is, for the log. Tells of its opening when made and of its end when dropped.
 #[derive(Debug)]
@@ -53,6 +54,14 @@ impl ServerLine {
         this
     }
 
+    /// Notes a server that was never one: it could not be connected to, or did not let us in.
+    pub(in crate::pool) fn failed((database, user): (&str, &str), address: &str, reason: &str) {
+        info!(
+            target: lines::DISCONNECTIONS, server = next_id(), database, user, address, reason,
+            age = 0, "closing because: {reason} (age=0s)"
+        );
+    }
+
     /// Says why the server will be closed; the last reason counts.
     pub fn because(&self, reason: &'static str) {
         *self.reason.lock().unwrap_or_else(PoisonError::into_inner) = reason;
@@ -93,5 +102,7 @@ pub const LIFETIME: &str = "server lifetime over";
 pub const PAUSED: &str = "pause mode";
 /// It did not answer the check.
 pub const TEST_FAILED: &str = "test query failed";
-/// Whose it was could be noticed.
-pub const UNCLEAN: &str = "unclean server";
+/// Its client went away, and something may still be under way.
+pub const UNCLEAN: &str = "client disconnected with query in progress";
+/// Its client went away and left something behind that cannot be cleaned.
+pub const UNREADY: &str = "client disconnect while server was not ready";

@@ -1,5 +1,6 @@
 //! Where a database's servers are, and how their names are looked up.
 
+use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
@@ -11,6 +12,16 @@ pub enum ServerAddress {
     Tcp(String, u16),
     /// The socket file, `…/.s.PGSQL.<port>`.
     Unix(PathBuf),
+}
+
+/// As the log has it.
+impl fmt::Display for ServerAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp(host, port) => write!(f, "{host}:{port}"),
+            Self::Unix(path) => write!(f, "unix:{}", path.display()),
+        }
+    }
 }
 
 /// The places of a database's servers: never none.

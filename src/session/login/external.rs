@@ -17,9 +17,7 @@ use crate::auth::ldap::LdapOptions;
 use crate::auth::method::Method;
 use crate::auth::password::PasswordProof;
 use crate::auth::secret::{PlainPassword, Secret};
-use crate::session::error::SessionError;
-use crate::wire::error_response::ErrorResponse;
-use crate::wire::sqlstate::SqlState;
+use crate::wire::pooler_error::PoolerError;
 
 /// Why nobody could say whether a password is right.
 #[derive(Debug, thiserror::Error)]
@@ -87,24 +85,18 @@ impl Conversation<'_> {
             }
             Err(error) => warn!(%method, user = %self.user, %error, "password not judged"),
         }
-        let name = if method == Method::Ldap {
-            "LDAP"
+        let user = self.user.to_string();
+        Err(if method == Method::Ldap {
+            PoolerError::LdapFailed(user).into()
         } else {
-            "PAM"
-        };
-        Err(self.failed(&format!("{name} authentication failed")))
+            PoolerError::PamFailed(user).into()
+        })
     }
 
     /// A directory takes an empty password for a visit without a name, and says yes: RFC 4513
-    /// section 5.1.2. So nobody is asked about one.
+    /// section 5.1.2. So nobody is asked about one: [`Self::cleartext`] refuses it.
     async fn password_to_be_judged(&mut self) -> Result<Zeroizing<String>> {
         let sent = self.cleartext().await?;
-        if sent.is_empty() {
-            return Err(SessionError::Refused(ErrorResponse::fatal(
-                SqlState::INVALID_PASSWORD,
-                "empty password returned by client",
-            )));
-        }
         match std::str::from_utf8(&sent) {
             Ok(text) if !text.contains('\0') => Ok(Zeroizing::new(text.to_owned())),
             Ok(_) | Err(_) => Err(self.wrong_password()),

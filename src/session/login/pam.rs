@@ -92,23 +92,19 @@ impl ConversationAdapter for Answers {
 }
 
 /// Whether it is the client who is refused, and not PAM that is broken.
-#[expect(
-    clippy::wildcard_enum_match_arm,
-    reason = "whatever else PAM says, it is no verdict"
-)]
 fn is_verdict(error: ErrorCode) -> bool {
-    match error {
+    matches!(
+        error,
         ErrorCode::AccountExpired
-        | ErrorCode::AuthenticationError
-        | ErrorCode::AuthTokExpired
-        | ErrorCode::CredentialsExpired
-        | ErrorCode::CredentialsInsufficient
-        | ErrorCode::MaxTries
-        | ErrorCode::NewAuthTokRequired
-        | ErrorCode::PermissionDenied
-        | ErrorCode::UserUnknown => true,
-        _ => false,
-    }
+            | ErrorCode::AuthenticationError
+            | ErrorCode::AuthTokExpired
+            | ErrorCode::CredentialsExpired
+            | ErrorCode::CredentialsInsufficient
+            | ErrorCode::MaxTries
+            | ErrorCode::NewAuthTokRequired
+            | ErrorCode::PermissionDenied
+            | ErrorCode::UserUnknown
+    )
 }
 
 /// PgBouncer's name for it, so that its file in `/etc/pam.d` goes on to be used.

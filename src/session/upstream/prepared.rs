@@ -43,7 +43,10 @@ impl Upstream {
         } else {
             Soil::State // too long to look at
         };
-        if self.renames && whole && (!name.is_empty() || at.pool.settings().prepare_unnamed) {
+        // Since before a reload that has ended the tracking of statements.
+        let is_taken = !name.is_empty() && self.statements.named(name).is_some();
+        let shares = self.renames && (!name.is_empty() || at.pool.settings().prepare_unnamed);
+        if whole && (is_taken || shares) {
             return self.share(at, head, (name, rest), soil);
         }
         if self.renames && !name.is_empty() {

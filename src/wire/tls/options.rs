@@ -192,7 +192,7 @@ fn versions(text: &str, notes: &mut Notes) -> Vec<ProtocolVersion> {
         .into_iter()
         .filter(|version| wanted.contains(version))
         .collect();
-    if found.is_empty() {
+    if found.is_empty() && notes.problems.is_empty() {
         let text = "expected TLS 1.2 or 1.3 among them: there is nothing older here";
         notes.problem(TlsOption::Protocols, text);
     } else if OLD_VERSIONS.iter().any(|version| wanted.contains(version)) {

@@ -120,7 +120,7 @@ fn what_a_client_proved_logs_in_at_a_server_with_the_same_secret() {
 
 #[test]
 fn nobody_logs_in_against_a_mock() {
-    let mock = Verifier::mock(&[7; 32], "mallory");
+    let mock = Verifier::mock(&[7; 32], "mallory", 4096);
     let refused = exchange(mock, offered(), tls(), PASSWORD, &untouched).unwrap_err();
     assert_eq!(refused, ScramError::WrongProof);
 }

@@ -151,11 +151,11 @@ fn a_broken_verifier_is_refused_by_its_fault() {
 
 #[test]
 fn a_mock_looks_the_same_every_time_and_differs_by_user_and_process() {
-    let salt = |seed: u8, user| Verifier::mock(&[seed; 32], user).salt().to_vec();
+    let salt = |seed: u8, user| Verifier::mock(&[seed; 32], user, 4096).salt().to_vec();
     assert_eq!(salt(1, "mallory"), salt(1, "mallory"));
     assert_ne!(salt(1, "mallory"), salt(1, "malory"));
     assert_ne!(salt(1, "mallory"), salt(2, "mallory"));
-    let mock = Verifier::mock(&[1; 32], "mallory");
+    let mock = Verifier::mock(&[1; 32], "mallory", 4096);
     assert_eq!((mock.salt().len(), mock.iterations()), (16, 4096));
 }
 

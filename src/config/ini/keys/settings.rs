@@ -113,7 +113,7 @@ pub(in super::super) const SETTINGS: &[Key] = &[
     fixed("unix_socket_group", Some(""), Form::Option, "listen.unix_socket_group"),
     fixed("unix_socket_mode", Some("0777"), Form::Permissions, "listen.unix_socket_mode"),
     fixed("user", None, Form::Option, "process.user"),
-    reloadable("verbose", Some("0"), Form::Verbose, "log.level"),
+    reloadable("verbose", None, Form::Verbose, "log.level"),
 ];
 
 const AUTH_QUERY: &str = "SELECT rolname, CASE WHEN rolvaliduntil < now() THEN NULL ELSE \
