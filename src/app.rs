@@ -4,15 +4,19 @@
 mod account;
 mod connection;
 pub mod daemon;
+mod handover;
 mod listener;
 pub mod options;
+mod peers;
 mod pidfile;
 mod place;
 mod process;
 mod readers;
 mod run;
 mod signals;
+mod standstill;
 mod systemd;
+mod takeover;
 mod worker;
 mod workers;
 

@@ -6,6 +6,7 @@
 mod act;
 pub mod command;
 pub mod control;
+mod handover;
 mod protocol;
 pub mod role;
 mod sampler;
@@ -24,7 +25,7 @@ use crate::console::sampler::Sampler;
 use crate::pool::stats::Totals;
 
 pub use role::Role;
-pub use serve::{Seat, serve};
+pub use serve::{Seat, is_of_our_user, serve};
 
 /// The databases the console answers on: PgBouncer's, by which it calls itself because that is
 /// the one that dashboards leave out, and ours.

@@ -1,6 +1,7 @@
 //! Server connections: who may borrow them, and when one may be used again.
 
 pub mod budget;
+pub mod carried;
 pub mod credentials;
 pub mod dns;
 pub mod error;

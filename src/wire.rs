@@ -13,6 +13,7 @@ pub mod head;
 pub mod outbox;
 pub mod parameters;
 pub mod pooler_error;
+pub mod printable;
 pub mod socket;
 pub mod sqlstate;
 pub mod startup;

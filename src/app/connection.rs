@@ -12,6 +12,7 @@ use crate::auth::names::UserName;
 use crate::console::{self, Role, Seat, is_console};
 use crate::pool::server::line::CRASHED;
 use crate::pool::workshop::next_id;
+use crate::session::carried::Arrived;
 use crate::session::deadline::Deadline;
 use crate::session::error::SessionError;
 use crate::session::lines;
@@ -37,6 +38,7 @@ pub(super) async fn serve(mut socket: Socket, place: &Place) {
         |address: Option<std::net::SocketAddr>| address.map(|a| a.to_string()).unwrap_or_default();
     let addresses = (text(socket.peer_addr()), text(socket.local_addr()));
     let client = Client::new(next_id(), addresses);
+    client.fd.set(socket.number());
     client.peer.replace(socket.peer_name());
     let _entry = place.session.roster.enter(&client);
     let logins = &place.session.logins;
@@ -115,12 +117,8 @@ async fn steps(
     let greeted = match negotiate(socket, &settings, until, refused).await? {
         Hello::Cancel(key, mut stream) => {
             LoginStats::count(&cx.logins.cancel_requests);
-            let done = place.process.workers.cancel(key);
-            match settings.cancel_wait_timeout {
-                None => done.await,
-                // Too late for what it was meant for: it is closed, whatever became of it.
-                Some(limit) => drop(tokio::time::timeout(limit, done).await),
-            }
+            let patience = settings.cancel_wait_timeout;
+            place.process.cancel(key, patience).await;
             // Under TLS libpq takes an end without a goodbye for a failure.
             let _ = stream.shutdown().await;
             return Ok(Entered::Nothing);
@@ -157,6 +155,32 @@ async fn steps(
     }
     let session = proved.enter(cx, &settings, client, refused).await?;
     Ok(Entered::Session(Box::new(session)))
+}
+
+/// Goes on with a client of another process, whose place this one has taken.
+pub(super) async fn go_on(mut arrived: Box<Arrived>, place: &Place) {
+    let (client, socket) = match arrived.client() {
+        Ok(found) => found,
+        Err(error) => {
+            warn!(%error, "a client of the process before could not be taken over");
+            return;
+        }
+    };
+    client.peer.replace(socket.peer_name());
+    let _entry = place.session.roster.enter(&client);
+    let mut refused = None;
+    match arrived.go_on(&place.session, &client, socket, &mut refused) {
+        Ok(session) => {
+            debug!(client = client.id, user = %client.user.borrow(), "client taken over");
+            run(Box::new(session), place, &client).await;
+        }
+        Err(error) => {
+            info!(client = client.id, user = %client.user.borrow(), %error, "client not taken over");
+            if let Some(stream) = refused {
+                tell(stream, &error, place).await;
+            }
+        }
+    }
 }
 
 async fn run(mut session: Box<Session>, place: &Place, client: &Client) {

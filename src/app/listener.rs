@@ -5,6 +5,7 @@ mod socket;
 use std::fs;
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,13 +13,14 @@ use std::time::Duration;
 use tokio::net::{TcpListener, UnixListener};
 use tracing::{error, info, warn};
 
+use crate::app::handover::Listening;
 use crate::app::process::Process;
 use crate::app::systemd;
 use crate::config::settings::ListenSettings;
 use crate::pool::lines;
 use crate::wire::socket::Socket;
 
-use socket::UnixAddress;
+pub(super) use socket::UnixAddress;
 
 /// What is bound and not yet served.
 #[derive(Debug, Default)]
@@ -95,10 +97,37 @@ impl Listeners {
         Ok(this)
     }
 
+    /// Takes the listening sockets of another process.
+    ///
+    /// # Errors
+    /// They cannot be used, or are none.
+    pub(super) fn inherit(sockets: Vec<OwnedFd>) -> io::Result<Self> {
+        let mut this = Self::default();
+        for socket in sockets {
+            match socket::adopt(socket)? {
+                socket::Adopted::Tcp(listener) => {
+                    let address = listener.local_addr()?;
+                    info!(target: lines::PLAIN, %address, "taken over: listening on {address}");
+                    this.tcp.push(listener);
+                }
+                socket::Adopted::Unix(listener) => {
+                    let path = socket::name(&listener);
+                    info!(target: lines::PLAIN, path, "taken over: listening on unix:{path}");
+                    let file = (!path.starts_with('@')).then(|| SocketFile(path.into()));
+                    this.unix.push((listener, file));
+                }
+            }
+        }
+        Ok(this)
+    }
+
     /// Accepts until the process is closing; Unix sockets stay for the console.
     pub(super) fn serve(self, process: &Arc<Process>) {
         for listener in self.tcp {
             let process = process.clone();
+            let listener = Arc::new(listener);
+            let listening = Listening::Tcp(Arc::downgrade(&listener));
+            process.listening().push(listening);
             tokio::spawn(async move {
                 let mut asked = process.shutdown_asked();
                 tokio::select! {
@@ -109,8 +138,11 @@ impl Listeners {
         }
         for (listener, file) in self.unix {
             let process = process.clone();
+            let listener = Arc::new(listener);
+            let listening = Listening::Unix(Arc::downgrade(&listener));
+            process.listening().push(listening);
             tokio::spawn(async move {
-                let _file = file;
+                let _file = Bound(file, process.clone());
                 accept_unix(&listener, &process).await;
             });
         }
@@ -121,6 +153,19 @@ impl Listeners {
 #[derive(Debug)]
 struct SocketFile(PathBuf);
 
+/// A socket's file, which may be another process's by the end of this one.
+struct Bound(Option<SocketFile>, Arc<Process>);
+
+impl Drop for Bound {
+    fn drop(&mut self) {
+        if self.1.standstill.is_handed_over()
+            && let Some(file) = self.0.take()
+        {
+            std::mem::forget(file);
+        }
+    }
+}
+
 impl Drop for SocketFile {
     fn drop(&mut self) {
         let _ = fs::remove_file(&self.0);
@@ -129,6 +174,7 @@ impl Drop for SocketFile {
 
 async fn accept_tcp(listener: &TcpListener, process: &Process) {
     loop {
+        process.standstill.over().await;
         match listener.accept().await {
             Ok((socket, _)) => {
                 // Nothing of it is worth refusing a client for.
@@ -142,6 +188,7 @@ async fn accept_tcp(listener: &TcpListener, process: &Process) {
 
 async fn accept_unix(listener: &UnixListener, process: &Process) {
     loop {
+        process.standstill.over().await;
         match listener.accept().await {
             Ok((socket, _)) => process.workers.give(Socket::from(socket)),
             Err(error) => pause_after(&error).await,

@@ -9,14 +9,18 @@ use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
-use tracing::{error, info, warn};
+use tracing::{debug, error, info, warn};
 
+use crate::app::handover::Listening;
+use crate::app::peers::{Owner, Peers};
 use crate::app::readers;
+use crate::app::standstill::Standstill;
 use crate::app::systemd;
 use crate::app::workers::{Order, Workers};
 use crate::config::settings::Settings;
 use crate::console::control::{
-    Answer, ClientRow, Control, SettingRow, ShutdownMode, UserRow, database_removed,
+    Answer, ClientRow, Control, Descriptor, HandedOver, PeerRow, SettingRow, ShutdownMode, UserRow,
+    database_removed,
 };
 use crate::policy::admission::Policy;
 use crate::pool::Pools;
@@ -25,6 +29,7 @@ use crate::session::stats::LoginStats;
 use crate::session::usage::Usages;
 use crate::telemetry::audit::AuditLog;
 use crate::telemetry::logs::Log;
+use crate::wire::cancel_key::CancelKey;
 use crate::wire::tcp::TcpSettings;
 
 /// What every part of the process may need of the others.
@@ -35,6 +40,9 @@ pub(super) struct Process {
     pub(super) denials: Arc<Denials>,
     pub(super) usages: Arc<Usages>,
     pub(super) workers: Workers,
+    peers: Peers,
+    pub(super) standstill: Standstill,
+    listening: Mutex<Vec<Listening>>,
     /// The way to shut down, once somebody has asked for it.
     shutdown: watch::Sender<Option<ShutdownMode>>,
     closing: AtomicU8,
@@ -69,6 +77,9 @@ impl Process {
             denials: Arc::default(),
             usages: Arc::default(),
             workers,
+            peers: Peers::default(),
+            standstill: Standstill::default(),
+            listening: Mutex::default(),
             shutdown: watch::Sender::new(None),
             closing: AtomicU8::new(0),
             reloads: AtomicU64::new(0),
@@ -83,6 +94,43 @@ impl Process {
     /// The way to shut down, once somebody asks for it.
     pub(super) fn shutdown_asked(&self) -> watch::Receiver<Option<ShutdownMode>> {
         self.shutdown.subscribe()
+    }
+
+    /// Takes over this pooler's number and who its peers are.
+    pub(super) fn meet_peers(&self, settings: &Settings) {
+        let own = settings.process.peer_id;
+        self.peers.set(own, &settings.peers);
+        self.workers.ask_all(|| Order::Peer(own));
+    }
+
+    /// Has a query cancelled, here or at a peer; returns when the server has been told. Cancel
+    /// safe.
+    pub(super) async fn cancel(&self, key: CancelKey, patience: Option<Duration>) {
+        match self.peers.owner(key) {
+            Owner::Here(key) => {
+                let done = self.workers.cancel(key);
+                match patience {
+                    None => done.await,
+                    // Too late for what it was meant for: it is closed, whatever became of it.
+                    Some(limit) => drop(tokio::time::timeout(limit, done).await),
+                }
+            }
+            Owner::Nobody => debug!("a cancel request was passed on too often"),
+            Owner::Peer(peer, key) => peer.forward(&key, patience).await,
+        }
+    }
+
+    /// The sockets that connections are accepted from.
+    pub(super) fn listening(&self) -> MutexGuard<'_, Vec<Listening>> {
+        self.listening
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How long SUSPEND waits.
+    pub(super) fn suspend_timeout(&self) -> Duration {
+        let settings = self.settings.lock().unwrap_or_else(PoisonError::into_inner);
+        settings.process.suspend_timeout
     }
 
     /// What the kernel is told of clients' connections.
@@ -179,6 +227,7 @@ impl Process {
         let console = Arc::new(settings.console.clone());
         self.workers
             .ask_all(|| Order::Reload(session.clone(), console.clone()));
+        self.meet_peers(&settings);
         *current = settings;
         drop(current);
         self.inspect_readers();
@@ -291,6 +340,30 @@ impl Control for Process {
                 }
             })
             .collect()
+    }
+
+    fn peers(&self) -> Vec<PeerRow> {
+        self.peers.rows()
+    }
+
+    fn suspend(&self) -> Answer<'_, ()> {
+        Box::pin(self.stand_still())
+    }
+
+    fn hand_over(&self) -> Answer<'_, Vec<HandedOver>> {
+        Box::pin(self.hand_over_all())
+    }
+
+    fn descriptors(&self) -> Answer<'_, Vec<Descriptor>> {
+        Box::pin(self.describe_all())
+    }
+
+    fn unsuspend(&self) -> bool {
+        self.go_on()
+    }
+
+    fn is_suspended(&self) -> bool {
+        self.standstill.is_wanted()
     }
 
     fn is_shutting_down(&self) -> bool {

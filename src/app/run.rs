@@ -14,17 +14,18 @@ use tracing::{error, info, warn};
 
 use crate::app::account;
 use crate::app::daemon;
-use crate::app::listener::Listeners;
+use crate::app::listener::{Listeners, UnixAddress};
 use crate::app::options::{Background, Options};
 use crate::app::pidfile::PidFile;
 use crate::app::place::Place;
 use crate::app::process::{Logs, Process};
 use crate::app::signals;
 use crate::app::systemd;
+use crate::app::takeover::Takeover;
 use crate::app::worker;
 use crate::app::workers::{Order, Workers};
 use crate::config::problem::Problems;
-use crate::config::settings::Settings;
+use crate::config::settings::{ListenSettings, Settings};
 use crate::console::control::ShutdownMode;
 use crate::console::{Console, LIBRARIES, VERSION};
 use crate::pool::Pools;
@@ -54,7 +55,8 @@ pub enum StartError {
     System(#[from] io::Error),
 }
 
-/// Runs the pooler until it is told to stop.
+/// Runs the pooler until it is told to stop. `reboot`: in the place of the process that serves the
+/// Unix socket, if there is one.
 ///
 /// # Errors
 /// It could not start.
@@ -129,7 +131,7 @@ async fn live(file: &Path, settings: Settings, options: &Options, log: Log) -> i
     raise_open_files(&settings);
     // Before anything is opened that a process with the same settings may have open. One that
     // is taken over has its file until it ends.
-    let _pidfile = if options.reboot {
+    let pidfile = if options.reboot {
         None
     } else {
         Listeners::refuse_second(&settings.listen)?;
@@ -142,7 +144,7 @@ async fn live(file: &Path, settings: Settings, options: &Options, log: Log) -> i
     };
     let metrics = metrics::install().map_err(io::Error::other)?;
     let audit = Arc::new(AuditLog::open(&settings.telemetry.audit)?);
-    let listeners = Listeners::open(&settings.listen).await?;
+    let (takeover, listeners) = sockets(&settings.listen, options.reboot).await?;
     let scraped = match settings.telemetry.metrics_address {
         None => None,
         Some(address) => Some(bind_metrics(address).await?),
@@ -154,6 +156,7 @@ async fn live(file: &Path, settings: Settings, options: &Options, log: Log) -> i
     let session = Arc::new(settings.session.clone());
     let console_settings = Arc::new(settings.console.clone());
     let logs = Logs { log, audit };
+    let known = settings.clone();
     let process = Arc::new(Process::new(
         file.to_owned(),
         settings,
@@ -161,6 +164,7 @@ async fn live(file: &Path, settings: Settings, options: &Options, log: Log) -> i
         workers,
         logs,
     ));
+    process.meet_peers(&known);
     let console = Arc::new(Console::new(process.clone()));
     let mut seed = [0; 32];
     getrandom::fill(&mut seed).map_err(|error| io::Error::other(error.to_string()))?;
@@ -180,15 +184,21 @@ async fn live(file: &Path, settings: Settings, options: &Options, log: Log) -> i
                     process.denials.clone(),
                     process.usages.clone(),
                 ),
-            ),
+            )
+            .among(count),
             console,
             console_settings: console_settings.into(),
             process,
         };
         worker::start(place, number, orders)?;
     }
+    let _pidfile = match takeover {
+        None if options.reboot => claim(&known)?,
+        None => pidfile,
+        Some(takeover) => go_on(takeover, &process, &known).await?,
+    };
     signals::obey(&process)?;
-    tokio::spawn(tidy(process.pools.clone()));
+    tokio::spawn(tidy(process.clone()));
     tokio::spawn(sample(console, process.clone()));
     process.inspect_readers();
     if let Some(listener) = scraped {
@@ -205,6 +215,61 @@ async fn live(file: &Path, settings: Settings, options: &Options, log: Log) -> i
     }
     finish(&process).await;
     Ok(())
+}
+
+/// The sockets to listen on: those of the process that is to be taken over, if there is one.
+async fn sockets(
+    settings: &ListenSettings,
+    reboot: bool,
+) -> io::Result<(Option<Takeover>, Listeners)> {
+    let mut takeover = match UnixAddress::of(settings) {
+        Some(address) if reboot => Takeover::begin(&address).map_err(not_taken_over)?,
+        Some(_) | None => None,
+    };
+    let listeners = match &mut takeover {
+        Some(takeover) => Listeners::inherit(std::mem::take(&mut takeover.listeners))?,
+        None => Listeners::open(settings).await?,
+    };
+    Ok((takeover, listeners))
+}
+
+fn claim(settings: &Settings) -> io::Result<Option<PidFile>> {
+    let path = settings.process.pidfile.as_deref();
+    path.map(PidFile::claim).transpose()
+}
+
+/// Ends the process that is taken over, and goes on in its place.
+async fn go_on(
+    takeover: Takeover,
+    process: &Process,
+    settings: &Settings,
+) -> io::Result<Option<PidFile>> {
+    let finished = takeover.finish(process, &settings.session).await;
+    finished.map_err(not_taken_over)?;
+    Ok(match settings.process.pidfile.as_deref() {
+        None => None,
+        Some(path) => claim_when_free(path).await,
+    })
+}
+
+/// The process that was taken over may take a moment to end. That its file stays is no reason to
+/// end as well.
+async fn claim_when_free(path: &Path) -> Option<PidFile> {
+    let begun = tokio::time::Instant::now();
+    loop {
+        match PidFile::claim(path) {
+            Ok(file) => return Some(file),
+            Err(_) if begun.elapsed() < OLD_ENDS => tokio::time::sleep(LOOK_AGAIN).await,
+            Err(error) => {
+                warn!(%error, "no pidfile");
+                return None;
+            }
+        }
+    }
+}
+
+fn not_taken_over(error: io::Error) -> io::Error {
+    io::Error::new(error.kind(), format!("cannot take over: {error}"))
 }
 
 /// Waits until somebody asks to stop, and then for whom that way of stopping waits.
@@ -238,6 +303,9 @@ async fn finish(process: &Process) {
         }
         _ = asked.wait_for(|mode| *mode == Some(ShutdownMode::Immediate)) => {}
     }
+    if process.standstill.is_handed_over() {
+        process.end_the_rest().await;
+    }
     info!("stopped");
 }
 
@@ -264,11 +332,15 @@ async fn sample(console: Arc<Console>, process: Arc<Process>) {
 }
 
 /// Closes servers that are too old or idle too long, and opens those that `min_size` asks for.
-async fn tidy(pools: Arc<Pools>) {
+async fn tidy(process: Arc<Process>) {
+    let pools = &process.pools;
     let mut tick = tokio::time::interval(TIDY_PERIOD);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         tick.tick().await;
+        if process.standstill.is_wanted() {
+            continue; // whoever takes the servers over tidies them
+        }
         pools.tidy();
         for pool in pools.all() {
             tokio::spawn(async move { pool.tidy().await });
@@ -276,4 +348,7 @@ async fn tidy(pools: Arc<Pools>) {
     }
 }
 
+/// How long the process that was taken over has to end.
+const OLD_ENDS: Duration = Duration::from_secs(5);
+const LOOK_AGAIN: Duration = Duration::from_millis(20);
 const TIDY_PERIOD: Duration = Duration::from_secs(1);

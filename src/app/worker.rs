@@ -12,6 +12,7 @@ use tokio::task::LocalSet;
 use tokio::time::MissedTickBehavior;
 
 use crate::app::connection;
+use crate::app::handover;
 use crate::app::place::Place;
 use crate::app::process::Process;
 use crate::app::workers::Order;
@@ -19,6 +20,8 @@ use crate::console::control::{ClientRow, forced_disconnect};
 use crate::console::is_console;
 use crate::policy::admission::Admission;
 use crate::session::roster::{Client, ClientState};
+use crate::wire::error_response::ErrorResponse;
+use crate::wire::sqlstate::SqlState;
 
 /// Starts a worker's thread.
 pub(super) fn start(
@@ -54,6 +57,28 @@ async fn obey(place: Rc<Place>, number: usize, mut orders: UnboundedReceiver<Ord
     });
     while let Some(order) = orders.recv().await {
         match order {
+            Order::Arrive(arrived) => {
+                let place = place.clone();
+                tokio::task::spawn_local(async move {
+                    let _leave = Leave(place.process.clone(), number);
+                    connection::go_on(arrived, &place).await;
+                });
+            }
+            Order::Carry(answer) => {
+                let place = place.clone();
+                tokio::task::spawn_local(async move {
+                    place.session.roster.ask_carried();
+                    // Behind the clients' tasks, which have been woken.
+                    for _ in 0..ROUNDS {
+                        tokio::task::yield_now().await;
+                    }
+                    let _ = answer.send(place.session.roster.carried());
+                });
+            }
+            Order::EndTheRest(answer) => {
+                let rest = place.session.roster.end_the_rest(&restarted());
+                let _ = answer.send(rest);
+            }
             Order::Cancel(key, mut done) => {
                 let place = place.clone();
                 if let Some(cancel) = place.session.roster.cancel(&key) {
@@ -72,6 +97,11 @@ async fn obey(place: Rc<Place>, number: usize, mut orders: UnboundedReceiver<Ord
                     .map(|client| row(client))
                     .collect();
                 let _ = answer.send(rows);
+            }
+            Order::Descriptors(answer) => {
+                let all = place.session.roster.all();
+                let plain = all.iter().filter(|client| client.tls.borrow().is_empty());
+                let _ = answer.send(plain.map(|client| handover::row_of(client)).collect());
             }
             Order::Connection(socket) => {
                 let place = place.clone();
@@ -98,12 +128,33 @@ async fn obey(place: Rc<Place>, number: usize, mut orders: UnboundedReceiver<Ord
                     }
                 }
             }
+            Order::EndMoving(answer) => {
+                let moving = place.session.roster.moving();
+                for client in &moving {
+                    client.end(not_flushed());
+                }
+                let _ = answer.send(moving.len());
+            }
+            Order::Moving(answer) => drop(answer.send(place.session.roster.moving().len())),
+            Order::Peer(number) => place.session.naming.peer.set(number),
+            Order::StandStill(wanted) => place.session.roster.stand_still(wanted),
             Order::Reload(session, console) => {
                 place.session.reload(session);
                 *place.console_settings.borrow_mut() = console;
             }
         }
     }
+}
+
+/// What a client is told that cannot be handed over.
+fn restarted() -> ErrorResponse {
+    let text = "terminating connection because the pooler is being restarted";
+    ErrorResponse::fatal(SqlState::ADMIN_SHUTDOWN, text)
+}
+
+/// What a client is told that did not take in time what was sent to it.
+fn not_flushed() -> ErrorResponse {
+    ErrorResponse::fatal(SqlState::ADMIN_SHUTDOWN, "suspend_timeout")
 }
 
 fn row(client: &Client) -> ClientRow {
@@ -138,6 +189,8 @@ fn row(client: &Client) -> ClientRow {
     }
 }
 
+/// How often a task gives way to make sure that all others have run.
+const ROUNDS: usize = 3;
 /// How late a timeout of a client's may come.
 const EXPIRY_PERIOD: Duration = Duration::from_millis(100);
 /// Enough that one slow derivation does not hold up the next login; more would take the

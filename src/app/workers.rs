@@ -6,10 +6,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::sync::{Notify, oneshot};
 
-use crate::console::control::ClientRow;
+use crate::console::control::{ClientRow, Descriptor};
 use crate::console::settings::ConsoleSettings;
+use crate::session::carried::{Arrived, Carried};
+use crate::session::keys::worker_of;
 use crate::session::settings::SessionSettings;
-use crate::session::welcome::worker_of;
 use crate::wire::cancel_key::CancelKey;
 use crate::wire::error_response::ErrorResponse;
 use crate::wire::socket::Socket;
@@ -17,10 +18,16 @@ use crate::wire::socket::Socket;
 /// What a worker is asked to do.
 #[derive(Debug)]
 pub(super) enum Order {
+    /// Go on with a client of another process.
+    Arrive(Box<Arrived>),
     /// Cancel what the client with this key waits for, and tell when that is done.
     Cancel(CancelKey, oneshot::Sender<()>),
+    /// Tell all that another process needs to know of the clients.
+    Carry(oneshot::Sender<Vec<Carried>>),
     /// List the clients.
     Clients(oneshot::Sender<Vec<ClientRow>>),
+    /// List the sockets of the clients.
+    Descriptors(oneshot::Sender<Vec<Descriptor>>),
     /// Serve a new connection.
     Connection(Socket),
     /// Send clients away as they fall idle.
@@ -29,8 +36,18 @@ pub(super) enum Order {
     Kill(u64, oneshot::Sender<bool>),
     /// End the clients of a database, or all.
     KillAll(Option<String>, ErrorResponse),
+    /// Tell this number of the pooler's in new cancel keys.
+    Peer(u16),
     /// Use other settings from now on.
     Reload(Arc<SessionSettings>, Arc<ConsoleSettings>),
+    /// Stop reading from clients as soon as nothing is under way, or go on.
+    StandStill(bool),
+    /// End the clients that another process has not been given.
+    EndTheRest(oneshot::Sender<usize>),
+    /// End the clients that something is still under way to or from; tell how many.
+    EndMoving(oneshot::Sender<usize>),
+    /// Tell of how many clients something is still under way.
+    Moving(oneshot::Sender<usize>),
 }
 
 /// All workers, from outside.
@@ -57,6 +74,38 @@ impl Workers {
         )
     }
 
+    /// Gives a client of another process to the worker that its cancel key tells.
+    pub(super) fn arrive(&self, arrived: Arrived) {
+        let worker = match arrived.key() {
+            Some(key) => worker_of(&key, self.orders.len()),
+            None => 0,
+        };
+        self.load[worker].fetch_add(1, Ordering::Relaxed);
+        self.send(worker, Order::Arrive(Box::new(arrived)));
+    }
+
+    /// The sockets of the clients of all workers, without secrets.
+    pub(super) async fn descriptors(&self) -> Vec<Descriptor> {
+        let mut all = Vec::new();
+        for worker in 0..self.orders.len() {
+            let (answer, wait) = oneshot::channel();
+            self.send(worker, Order::Descriptors(answer));
+            all.extend(wait.await.unwrap_or_default());
+        }
+        all
+    }
+
+    /// What another process needs to know of the clients of all workers.
+    pub(super) async fn carry(&self) -> Vec<Carried> {
+        let mut all = Vec::new();
+        for worker in 0..self.orders.len() {
+            let (answer, wait) = oneshot::channel();
+            self.send(worker, Order::Carry(answer));
+            all.extend(wait.await.unwrap_or_default());
+        }
+        all
+    }
+
     /// Gives a new connection to the worker that has the fewest.
     pub(super) fn give(&self, socket: Socket) {
         let least = self
@@ -72,7 +121,8 @@ impl Workers {
     /// Has a query cancelled; returns when the server has been told. Cancel safe.
     pub(super) async fn cancel(&self, key: CancelKey) {
         let (done, wait) = oneshot::channel();
-        self.send(worker_of(&key), Order::Cancel(key, done));
+        let worker = worker_of(&key, self.orders.len());
+        self.send(worker, Order::Cancel(key, done));
         // An error only says that there was nothing to wait for.
         let _ = wait.await;
     }
@@ -99,6 +149,17 @@ impl Workers {
             }
         }
         false
+    }
+
+    /// The sum of what all workers answer.
+    pub(super) async fn sum(&self, order: impl Fn(oneshot::Sender<usize>) -> Order) -> usize {
+        let mut sum = 0;
+        for worker in 0..self.orders.len() {
+            let (answer, wait) = oneshot::channel();
+            self.send(worker, order(answer));
+            sum += wait.await.unwrap_or_default();
+        }
+        sum
     }
 
     /// Asks the same of every worker.

@@ -31,6 +31,11 @@ impl Identity {
         Self::proved(user, Method::Trust)
     }
 
+    /// Another process of ours, which this one takes the place of, has seen the proof.
+    pub fn carried(user: UserName, method: Method) -> Self {
+        Self::proved(user, method)
+    }
+
     /// The client proved by SCRAM that it knows the password.
     pub fn by_scram(user: UserName, _proven: &Proven) -> Self {
         Self::proved(user, Method::ScramSha256)

@@ -1,6 +1,7 @@
 //! What the console asks of the process it belongs to; `app` implements it.
 
 use std::future::Future;
+use std::os::fd::OwnedFd;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -88,6 +89,12 @@ pub trait Control: Send + Sync {
     /// Disconnects all clients of a database, of every database for `None`, with
     /// [`database_removed`]. Clients of the console stay.
     fn kill_clients_of(&self, database: Option<&str>) -> Answer<'_, ()>;
+
+    /// All sockets with all that a process needs to know that takes this one's place. While
+    /// nothing is suspended there are no clients and servers among them.
+    fn hand_over(&self) -> Answer<'_, Vec<HandedOver>> {
+        Box::pin(std::future::ready(Vec::new()))
+    }
 
     /// Begins to shut down.
     fn shutdown(&self, mode: ShutdownMode);
@@ -213,6 +220,23 @@ impl std::fmt::Debug for Descriptor {
             .field("fd", &self.fd)
             .field("task", &self.task)
             .finish_non_exhaustive()
+    }
+}
+
+/// A socket for another process of our own user, and what that needs to know of it.
+pub struct HandedOver {
+    /// What SHOW FDS prints, with secrets.
+    pub row: Descriptor,
+    /// The socket.
+    pub socket: OwnedFd,
+    /// What a pgwarden needs to know besides; empty for a listener.
+    pub state: String,
+}
+
+/// Without secrets.
+impl std::fmt::Debug for HandedOver {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.row.fmt(f)
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::future::poll_fn;
 use std::io;
+use std::os::fd::{AsFd, OwnedFd};
 use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
@@ -9,12 +10,13 @@ use std::time::{Duration, Instant};
 use tracing::debug;
 
 use crate::console::act::{Suspension, act};
+use crate::console::handover::{self, Wish};
 use crate::console::protocol::{Protocol, Step};
 use crate::console::{Console, Role};
 use crate::session;
+use crate::session::keys::new_key;
 use crate::session::lines;
 use crate::session::roster::{Client, ClientState, Signal};
-use crate::session::welcome::new_key;
 use crate::wire::backend::{self, TransactionStatus};
 use crate::wire::buffer::Inbox;
 use crate::wire::error_response::ErrorResponse;
@@ -57,6 +59,7 @@ pub async fn serve(
         inbox,
         outbox,
         client,
+        states: Vec::new(),
         suspension: None,
     };
     let style = seat.worker.settings().errors;
@@ -102,6 +105,8 @@ pub(super) struct Line {
     inbox: Inbox,
     outbox: Outbox,
     client: Rc<Client>,
+    /// What SHOW HANDOVER tells of the sockets that SHOW FDS has sent.
+    pub(super) states: Vec<String>,
     /// A SUSPEND of this client's.
     pub(super) suspension: Option<Suspension>,
 }
@@ -136,6 +141,11 @@ impl Line {
     ) -> Result<(), Parting> {
         let (tag, body) = self.message().await?;
         self.enter(ClientState::Active);
+        if let Some(wish) = Wish::of(tag, &body, seat.role)
+            && is_of_our_user(&self.stream)
+        {
+            return handover::answer(wish, self, console).await;
+        }
         match protocol
             .receive(tag, &body, self.outbox.buffer())
             .map_err(Parting::Told)?
@@ -194,7 +204,23 @@ impl Line {
         }
     }
 
-    async fn flush(&mut self) -> Result<(), Parting> {
+    /// Where answers are appended.
+    pub(super) fn outbox(&mut self) -> &mut Vec<u8> {
+        self.outbox.buffer()
+    }
+
+    /// Sends bytes at once, and a socket with them; nothing may wait to be sent.
+    pub(super) async fn send_with(
+        &mut self,
+        bytes: &[u8],
+        socket: &OwnedFd,
+    ) -> Result<(), Parting> {
+        let sent = self.stream.socket().send_with(bytes, socket.as_fd()).await;
+        sent.map_err(Parting::Lost)
+    }
+
+    /// Sends what waits.
+    pub(super) async fn flush(&mut self) -> Result<(), Parting> {
         let client = self.client.clone();
         let (outbox, stream) = (&mut self.outbox, &mut self.stream);
         poll_fn(|cx| match ended(&client, cx) {
@@ -248,6 +274,12 @@ impl Line {
     pub(super) fn user(&self) -> String {
         self.client.user.borrow().clone()
     }
+}
+
+/// Whether the other end is a process of our own user, on this machine.
+pub fn is_of_our_user(stream: &Stream) -> bool {
+    let us = rustix::process::geteuid().as_raw();
+    stream.socket().peer_uid() == Some(us)
 }
 
 /// Whether others want the client to go.

@@ -28,7 +28,7 @@ use crate::pool::tracked::{Tracked, Values};
 use crate::pool::workshop::Workshop;
 use crate::wire::parameters::Parameters;
 
-type Store = managed::Pool<Manager>;
+pub(super) type Store = managed::Pool<Manager>;
 
 /// Servers of one database and one server user, with the same start-up parameters.
 ///
@@ -283,6 +283,11 @@ impl Pool {
         }
     }
 
+    /// The SCRAM keys that a client's login has left, if servers are opened in the client's name.
+    pub fn learned_keys(&self) -> Option<Keys> {
+        self.workshop.credentials.client_keys()
+    }
+
     /// Keeps the SCRAM keys of a client's login, if servers are opened in the client's name.
     pub fn learn(&self, user: &UserName, keys: Keys) {
         if self.database().server.is_none() && self.user() == user {
@@ -369,11 +374,11 @@ impl Pool {
         self.stores().map(|store| store.status().size).sum()
     }
 
-    fn stores(&self) -> impl Iterator<Item = &Store> {
+    pub(super) fn stores(&self) -> impl Iterator<Item = &Store> {
         std::iter::once(&self.ordinary).chain(&self.reserve)
     }
 
-    fn lend(&self, object: managed::Object<Manager>) -> Lease {
+    pub(super) fn lend(&self, object: managed::Object<Manager>) -> Lease {
         Lease::new(object, self.workshop.clone())
     }
 }

@@ -23,6 +23,7 @@ use crate::auth::secret::Secret;
 use crate::policy::admission::Admission;
 use crate::policy::role::Role;
 use crate::pool::budget::{Budget, Neighbours};
+use crate::pool::carried::CarriedServer;
 use crate::pool::credentials::Credentials;
 use crate::pool::dns::{self, Dns};
 use crate::pool::needs::Needs;
@@ -146,6 +147,46 @@ impl Pools {
         };
         let pool = self.add(&mut state, key, database, credentials);
         Ok(Member::new(pool))
+    }
+
+    /// The idle servers of all pools whose clients need nothing of their own, for another process.
+    pub fn carry_idle(&self) -> Vec<CarriedServer> {
+        let state = self.state();
+        let plain = state
+            .pools
+            .iter()
+            .filter(|(key, _)| key.needs == Needs::default());
+        plain.flat_map(|(_, pool)| pool.carry_idle()).collect()
+    }
+
+    /// The pool for an idle server of another process. `None`: there is none for it any more.
+    pub fn pool_of(
+        &self,
+        database: &DatabaseName,
+        user: &UserName,
+        secret: Option<Arc<Secret>>,
+    ) -> Option<Arc<Pool>> {
+        let mut state = self.state();
+        let database = state.find(database)?;
+        let needs = Needs::default();
+        let (database, server_user) = needs.apply(&database, &state.settings, user)?;
+        if server_user != *user {
+            return None;
+        }
+        let secret = match &database.server {
+            Some(server) => server.secret.clone(),
+            None => secret,
+        };
+        let key = Key {
+            database: database.name.clone(),
+            user: user.clone(),
+            needs,
+        };
+        if let Some(pool) = state.pools.get(&key) {
+            return Some(pool.clone());
+        }
+        let credentials = Credentials::new(user.clone(), secret);
+        Some(self.add(&mut state, key, database, credentials))
     }
 
     /// Forgets the pool of a replication client that is gone.

@@ -3,8 +3,12 @@
 //! One queue holds a mark for every message that earns a reply. Replies are matched with it as
 //! they arrive; nothing is mended afterwards. No I/O here.
 
+mod carried;
+
 use std::collections::VecDeque;
 use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
 
 use crate::pool::statement::Statement;
 use crate::wire::backend::{Tag, TransactionStatus};
@@ -40,7 +44,7 @@ pub struct Replies {
 }
 
 /// Whether the record of a server's unnamed statement can be relied on.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 enum Unnamed {
     /// It was changed before a Sync that is not answered: an error may yet undo that.
     InFlight,
@@ -51,7 +55,7 @@ enum Unnamed {
 }
 
 /// Where the client stands between two Syncs.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 enum Phase {
     /// After an error: the server drops everything up to the next Sync.
     Skipping,
@@ -62,7 +66,7 @@ enum Phase {
 }
 
 /// Whether COPY data flows.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 enum Copy {
     /// Both ways: replication. The server stays with the client.
     Both,
@@ -75,7 +79,7 @@ enum Copy {
 }
 
 /// Whether the queue is known to be what the server thinks.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 enum Certainty {
     /// It is.
     Certain,
@@ -83,7 +87,7 @@ enum Certainty {
     Doubtful,
 }
 
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 struct Expected {
     kind: Kind,
     delivery: Delivery,
@@ -92,7 +96,7 @@ struct Expected {
 }
 
 /// Which message earned the reply.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[expect(missing_docs, reason = "the names are the protocol's")]
 pub enum Kind {
     Bind,
@@ -111,7 +115,7 @@ pub enum Kind {
 }
 
 /// What is done with a reply.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub enum Delivery {
     /// It goes to the client.
     Forward,
@@ -133,7 +137,7 @@ pub struct Note {
 }
 
 /// What a noted message did.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub enum About {
     /// We asked what the statement returns.
     Asked,
@@ -621,6 +625,8 @@ fn action(delivery: Delivery) -> Action {
         Delivery::Swallow => Action::Swallow,
     }
 }
+
+pub use carried::CarriedReplies;
 
 #[cfg(test)]
 mod tests;

@@ -13,6 +13,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Instant;
 
+use serde::{Deserialize, Serialize};
 use tokio::sync::OwnedSemaphorePermit;
 
 use crate::pool::replies::{About, Note, Replies};
@@ -69,7 +70,7 @@ pub struct Server {
 }
 
 /// Whose unnamed statement a server has.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 pub enum Unnamed {
     /// Nobody's: it has none.
     #[default]

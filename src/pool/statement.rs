@@ -8,6 +8,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 
 use foldhash::fast::RandomState;
+use serde::{Deserialize, Serialize};
+
+use crate::wire::printable::Printable;
 
 /// A prepared statement, independent of any client and any server.
 #[derive(Debug)]
@@ -51,6 +54,30 @@ impl Statement {
     }
 }
 
+/// A statement on its way to another process, where servers go on to know it by its number.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct CarriedStatement {
+    /// Its number.
+    pub id: u64,
+    context: String,
+    parse_rest: Printable,
+    leaves_state: bool,
+    shape: Option<u64>,
+}
+
+impl Statement {
+    /// What another process needs to know of it.
+    pub fn carry(&self) -> CarriedStatement {
+        CarriedStatement {
+            id: self.id,
+            context: self.content.context.to_string(),
+            parse_rest: self.parse_rest().into(),
+            leaves_state: self.leaves_state,
+            shape: self.shape(),
+        }
+    }
+}
+
 /// All statements that clients of one pool have prepared and not closed.
 #[derive(Debug, Default)]
 pub struct Statements {
@@ -75,15 +102,45 @@ impl Statements {
             known.retain(|_, statement| statement.strong_count() > 0);
         }
         let id = NEXT_ID.fetch_add(1, Ordering::Relaxed);
-        let server_name = format!("{SERVER_NAME_PREFIX}{id}").into_bytes().into();
         let statement = Arc::new(Statement {
             id,
-            server_name,
+            server_name: server_name(id),
             content: content.clone(),
             leaves_state,
             shape: OnceLock::new(),
         });
         known.insert(content, Arc::downgrade(&statement));
+        statement
+    }
+
+    /// The statement that another process knew by a number, which is not given out again.
+    pub fn adopt(&self, carried: &CarriedStatement) -> Arc<Statement> {
+        NEXT_ID.fetch_max(carried.id.saturating_add(1), Ordering::Relaxed);
+        let content = Content {
+            context: carried.context.as_str().into(),
+            parse_rest: carried.parse_rest.0.as_slice().into(),
+        };
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let same = known.get(&content).and_then(Weak::upgrade);
+        if let Some(statement) = same.filter(|statement| statement.id == carried.id) {
+            return statement;
+        }
+        let shape = OnceLock::new();
+        if let Some(told) = carried.shape {
+            let _ = shape.set(told);
+        }
+        let statement = Arc::new(Statement {
+            id: carried.id,
+            server_name: server_name(carried.id),
+            content: content.clone(),
+            leaves_state: carried.leaves_state,
+            shape,
+        });
+        // The newest of a text is the one that is not outdated.
+        let newest = known.get(&content).and_then(Weak::upgrade);
+        if newest.is_none_or(|newest| newest.id < carried.id) {
+            known.insert(content, Arc::downgrade(&statement));
+        }
         statement
     }
 
@@ -164,6 +221,15 @@ impl OnServer {
         self.used.clear();
     }
 
+    /// All of them, the least recently used first.
+    pub fn all(&self) -> Vec<Arc<Statement>> {
+        let mut all: Vec<_> = self.used.values().collect();
+        all.sort_by_key(|(used, _)| *used);
+        all.into_iter()
+            .map(|(_, statement)| statement.clone())
+            .collect()
+    }
+
     /// How many the server has.
     pub fn len(&self) -> usize {
         self.used.len()
@@ -173,6 +239,10 @@ impl OnServer {
     pub fn is_empty(&self) -> bool {
         self.used.is_empty()
     }
+}
+
+fn server_name(id: u64) -> Box<[u8]> {
+    format!("{SERVER_NAME_PREFIX}{id}").into_bytes().into()
 }
 
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
@@ -226,6 +296,30 @@ mod tests {
             again.server_name(),
             "a server may still have the old one"
         );
+    }
+
+    #[test]
+    fn a_statement_of_another_process_keeps_its_number_and_nobody_else_gets_it() {
+        let statements = Statements::default();
+        let number = statements.intern(b"select 0\0\0\0", "", false).id() + 1000;
+        let carried = CarriedStatement {
+            id: number,
+            context: String::new(),
+            parse_rest: b"select 1\0\0\0".as_slice().into(),
+            leaves_state: true,
+            shape: Some(7),
+        };
+        let adopted = statements.adopt(&carried);
+        assert_eq!(
+            adopted.server_name(),
+            format!("pgwarden_{number}").as_bytes()
+        );
+        assert!(adopted.leaves_state() && adopted.shape() == Some(7));
+        let same = statements.intern(b"select 1\0\0\0", "", true);
+        assert!(Arc::ptr_eq(&adopted, &same));
+        assert!(Arc::ptr_eq(&adopted, &statements.adopt(&adopted.carry())));
+        let next = statements.intern(b"select 2\0\0\0", "", false);
+        assert!(next.id() > number);
     }
 
     #[test]

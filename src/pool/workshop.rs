@@ -60,6 +60,8 @@ pub struct Workshop {
     inherited: Mutex<Heirlooms>,
     /// What has taken the place of this one, if it can use its servers.
     successor: OnceLock<Arc<Workshop>>,
+    /// A server of another process that is to be the next one made.
+    adopted: Mutex<Option<Box<Server>>>,
 }
 
 /// Idle servers of another pool.
@@ -103,6 +105,7 @@ impl Workshop {
             need: Notify::new(),
             inherited: Mutex::default(),
             successor: OnceLock::new(),
+            adopted: Mutex::default(),
         }
     }
 
@@ -180,7 +183,24 @@ impl Workshop {
             .unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Where a server of another process waits to be the next one made.
+    pub(super) fn adopted(&self) -> std::sync::MutexGuard<'_, Option<Box<Server>>> {
+        self.adopted.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Places under the limits, as far as there are any: what runs already is not stopped for
+    /// limits that have become narrower.
+    pub(super) fn places_at_once(&self) -> Vec<OwnedSemaphorePermit> {
+        self.budgets
+            .iter()
+            .filter_map(|budget| budget.try_place())
+            .collect()
+    }
+
     pub(super) async fn make(&self) -> Result<Box<Server>, Arc<ConnectError>> {
+        if let Some(server) = self.adopted().take() {
+            return Ok(server);
+        }
         if let Some(server) = self.heirloom() {
             return Ok(server);
         }
@@ -350,18 +370,17 @@ impl Workshop {
             self.credentials.user().as_str(),
         );
         let mut reason = error.reason();
-        match error {
-            ConnectError::Refused(refusal) => {
-                warn!(
-                    database,
-                    user, "server login failed: FATAL {}", refusal.message
-                );
-                // The others are told so, too; a client with a server of its own is not.
-                if self.is_replication() {
-                    reason = "login failed".into();
-                }
+        if let ConnectError::Refused(refusal) = error {
+            warn!(
+                database,
+                user, "server login failed: FATAL {}", refusal.message
+            );
+            // The others are told so, too; a client with a server of its own is not.
+            if self.is_replication() {
+                reason = "login failed".into();
             }
-            error => warn!(database, user, "server login failed: {error}"),
+        } else {
+            warn!(database, user, "server login failed: {error}");
         }
         let hosts = &self.database.hosts.addresses;
         let address = hosts.first().map(ToString::to_string).unwrap_or_default();
@@ -385,9 +404,15 @@ pub(super) fn jittered(duration: Duration, id: u64) -> Duration {
 
 /// A number for a client or a server of this process, one count for both, as in PgBouncer.
 pub fn next_id() -> u64 {
-    static NEXT: AtomicU64 = AtomicU64::new(1);
-    NEXT.fetch_add(1, Ordering::Relaxed)
+    NEXT_ID.fetch_add(1, Ordering::Relaxed)
 }
+
+/// Notes that a number is taken, by a connection that another process had.
+pub fn raise_ids(taken: u64) {
+    NEXT_ID.fetch_max(taken.saturating_add(1), Ordering::Relaxed);
+}
+
+static NEXT_ID: AtomicU64 = AtomicU64::new(1);
 
 /// Counts down when dropped.
 struct Leave<'a>(&'a AtomicUsize);

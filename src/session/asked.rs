@@ -1,7 +1,6 @@
 //! What a start-up packet asks for, besides user and database.
 
 use crate::pool::replication::Replication;
-use crate::pool::tracked::Tracked;
 use crate::session::error::SessionError;
 use crate::session::settings::{ErrorStyle, SessionSettings};
 use crate::wire::error_response::ErrorResponse;
@@ -67,18 +66,23 @@ impl Asked {
         Ok(asked)
     }
 
-    /// Where PgBouncer's rules hold: refuses what does not follow a client from server to server.
+    /// Where PgBouncer's rules hold: refuses what does not follow a client from server to server
+    /// there; `extra`: the names that an operator has added.
     /// Elsewhere such settings are set anew on each server.
     pub(super) fn refuse_untracked(
         &mut self,
-        tracked: &Tracked,
+        extra: &[String],
         settings: &SessionSettings,
     ) -> Result<()> {
         if settings.errors == ErrorStyle::Postgresql {
             return Ok(());
         }
         let ignore_options = settings.ignore_startup_parameters.contains("options");
-        let unknown = |(name, _): &(&str, &str)| tracked.position(name).is_none();
+        let known = |name: &str| {
+            let mut all = TRACKED.into_iter().chain(extra.iter().map(String::as_str));
+            all.any(|known| known.eq_ignore_ascii_case(name))
+        };
+        let unknown = |(name, _): &(&str, &str)| !known(name);
         let unknown: Vec<_> = self.settings.iter().filter(unknown).collect();
         let unknown: Vec<_> = unknown.iter().map(|(name, _)| (*name).to_owned()).collect();
         for name in unknown {
@@ -174,6 +178,17 @@ fn options(text: &str) -> Result<Vec<(String, String)>> {
     Ok(settings)
 }
 
+/// What PgBouncer tracks: five that nobody can take away, and one where nothing else is said.
+/// <https://www.pgbouncer.org/config.html#track_extra_parameters>
+const TRACKED: [&str; 6] = [
+    "DateStyle",
+    "IntervalStyle",
+    "TimeZone",
+    "application_name",
+    "client_encoding",
+    "standard_conforming_strings",
+];
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -210,10 +225,9 @@ mod tests {
             ignore_startup_parameters: ignored.iter().map(|name| (*name).to_owned()).collect(),
             ..SessionSettings::default()
         };
-        let tracked = Tracked::new(&["IntervalStyle".to_owned()]);
         let parameters = sent.iter().copied().collect();
         let asked = Asked::parse(&parameters, &settings).and_then(|mut asked| {
-            asked.refuse_untracked(&tracked, &settings)?;
+            asked.refuse_untracked(&["role".into()], &settings)?;
             Ok(asked)
         });
         match asked {
@@ -236,6 +250,8 @@ mod tests {
             pgbouncer(&[], &known),
             Ok("datestyle=iso;IntervalStyle=x;timezone=UTC;".into())
         );
+        assert!(pgbouncer(&[], &[("search_path", "x")]).is_err());
+        assert!(pgbouncer(&[], &[("Role", "x")]).is_ok());
         let digits = ("extra_float_digits", "3");
         assert_eq!(
             pgbouncer(&[], &[digits]),

@@ -13,6 +13,7 @@ use crate::policy::admission::Admission;
 use crate::pool::Pools;
 use crate::session::audit::{Event, EventKind};
 use crate::session::bench::Bench;
+use crate::session::keys::Naming;
 use crate::session::roster::{Client, Roster};
 use crate::session::settings::SessionSettings;
 use crate::session::stats::LoginStats;
@@ -32,6 +33,8 @@ pub struct Context {
     pub logins: Arc<LoginStats>,
     /// Makes the salt of an unknown user the same at each try.
     pub mock_seed: [u8; 32],
+    /// What its cancel keys tell.
+    pub naming: Naming,
     /// What sessions judge by.
     pub bench: Rc<Bench>,
     /// Whether the user that was looked up last has a SCRAM verifier, as PostgreSQL makes them:
@@ -61,6 +64,7 @@ impl Context {
             pools,
             logins,
             mock_seed,
+            naming: Naming::new(worker, 1),
             bench: Rc::new(bench),
             settings: RefCell::new(settings),
             roster: Roster::default(),
@@ -68,6 +72,13 @@ impl Context {
             verifiers: RefCell::default(),
             draining: Cell::new(false),
         }
+    }
+
+    /// The same, as one worker of so many.
+    #[must_use]
+    pub fn among(mut self, workers: usize) -> Self {
+        self.naming = Naming::new(self.worker, workers);
+        self
     }
 
     /// The settings at the moment.
@@ -108,6 +119,9 @@ impl Context {
 
     /// Ends what has lasted too long. To be called about ten times a second.
     pub fn tick(&self, now: Instant) {
+        if self.roster.stands_still() {
+            return;
+        }
         self.roster.expire(now);
         // Who holds a server that is to be closed may have to let go of it.
         let holds_obsolete = |client: &Rc<Client>| {

@@ -131,6 +131,13 @@ impl Guard {
         Some(new)
     }
 
+    /// Notes that the session has a past which no guard here has seen; `may_change_lexing` as the
+    /// guard said that has.
+    pub(super) fn knows_little(&mut self, may_change_lexing: bool) {
+        self.inherited = true;
+        self.may_change_lexing |= self.judged && may_change_lexing;
+    }
+
     /// Longest text that is judged, in bytes.
     pub(super) fn max_text(&self) -> usize {
         self.bench.policy().max_statement

@@ -2,6 +2,7 @@
 //! until nobody needs it any more. The hot path: no allocation, lock, log line or timer here.
 
 use std::cell::Cell;
+use std::convert::Infallible;
 use std::future::poll_fn;
 use std::io;
 use std::rc::Rc;
@@ -12,10 +13,12 @@ use crate::pool::server::Server;
 use crate::pool::settings::PoolMode;
 use crate::pool::tracked::Values;
 use crate::pool::{Lease, Pool};
+use crate::session::carried::Parts;
 use crate::session::downstream::{ClientSide, Downstream, Seen, put_insert, settle_insert};
 use crate::session::edit::Edit;
 use crate::session::error::SessionError;
 use crate::session::roster::{Client, Signal};
+use crate::session::serve::Session;
 use crate::session::upstream::{Counts, Passage, Scan, Upstream};
 use crate::wire::backend::TransactionStatus;
 use crate::wire::buffer::Inbox;
@@ -89,18 +92,18 @@ impl Tally {
 /// # Errors
 /// Either connection broke, either side broke the protocol, or somebody ended the session.
 pub(super) async fn exchange(
-    line: &mut Line,
+    session: &mut Session,
     lease: &mut Lease,
-    pool: &Pool,
-    client: &Client,
     tally: &mut Tally,
 ) -> Result<End> {
+    let (line, parts) = session.parts();
     let mut exchange = Exchange {
         line,
-        pool,
-        client,
+        pool: parts.pool,
+        client: parts.client,
         tally,
-        mode: pool.settings().mode,
+        mode: parts.pool.settings().mode,
+        parts,
         leaving: false,
         wants: 0,
         server_wants: 0,
@@ -117,6 +120,7 @@ struct Exchange<'a> {
     client: &'a Client,
     tally: &'a mut Tally,
     mode: PoolMode,
+    parts: Parts<'a>,
     /// The client has said goodbye but has not got all its answers.
     leaving: bool,
     /// Bytes of the client's that must have arrived before the next scan.
@@ -134,6 +138,9 @@ struct Exchange<'a> {
 impl Exchange<'_> {
     fn poll(&mut self, server: &mut Server, cx: &mut Context<'_>) -> Poll<Result<End>> {
         self.signals(server, cx)?;
+        if self.client.standstill.is_wanted() {
+            return self.poll_to_standstill(server, cx);
+        }
         loop {
             let up = self.poll_up(server, cx)?;
             if let Poll::Ready(Some(end)) = up {
@@ -149,6 +156,60 @@ impl Exchange<'_> {
                 return Poll::Pending;
             }
         }
+    }
+
+    /// Passes on what is under way, begins nothing, and then stands still.
+    fn poll_to_standstill(
+        &mut self,
+        server: &mut Server,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<End>> {
+        loop {
+            if let Poll::Ready(Err(error)) = server.outbox.poll_flush(&mut server.stream, cx) {
+                return Poll::Ready(Err(SessionError::ServerLost(error)));
+            }
+            if self.is_flushed(server) {
+                return self
+                    .line
+                    .stand_with(&self.parts, Some(server), cx)
+                    .map_ok(|never| match never {});
+            }
+            self.client.standstill.moves();
+            let up = if self.line.upstream.is_between_messages() && !self.leaving {
+                Poll::Pending
+            } else {
+                self.poll_up(server, cx)?
+            };
+            if let Poll::Ready(Some(end)) = up {
+                return Poll::Ready(Ok(end));
+            }
+            let down = self.poll_down(server, cx)?;
+            if let Poll::Ready(Some(end)) = down {
+                return Poll::Ready(Ok(end));
+            }
+            if up.is_pending() && down.is_pending() {
+                self.client.listen(cx);
+                return Poll::Pending;
+            }
+        }
+    }
+
+    /// Whether nothing is under way that another process could not go on with.
+    fn is_flushed(&self, server: &Server) -> bool {
+        let upstream = &self.line.upstream;
+        let cancelling = self.cancelling.as_ref().is_some_and(|is| is.get());
+        // What runs under limits is counted here, and nowhere else.
+        let at_rest = upstream.guard.is_none() || server.replies.is_answered();
+        // Replication is between messages all the time, and never handed over.
+        let is_portable = server.is_portable() || self.client.replication.get() != "none";
+        upstream.is_between_messages()
+            && self.line.downstream.is_between_messages()
+            && self.line.outbox.is_empty()
+            && !upstream.statements.is_asking()
+            && is_portable
+            && at_rest
+            && !cancelling
+            && !self.leaving
     }
 
     /// Ends a session whose server is to be closed, between two transactions, if the settings
@@ -438,6 +499,34 @@ impl Exchange<'_> {
             is_under_way.set(false);
             waker.wake();
         });
+    }
+}
+
+impl Line {
+    /// Stands still once all that was sent to the client has been taken. Never ready but for an
+    /// error.
+    pub(super) fn stand(
+        &mut self,
+        parts: &Parts<'_>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<Infallible>> {
+        self.stand_with(parts, None, cx)
+    }
+
+    fn stand_with(
+        &mut self,
+        parts: &Parts<'_>,
+        server: Option<&Server>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<Infallible>> {
+        let standstill = &parts.client.standstill;
+        match self.outbox.poll_flush(&mut self.stream, cx) {
+            Poll::Ready(Ok(())) => standstill.stand(|| parts.carry(self, server)),
+            Poll::Ready(Err(error)) => return Poll::Ready(Err(SessionError::ClientLost(error))),
+            Poll::Pending => standstill.moves(),
+        }
+        parts.client.listen(cx);
+        Poll::Pending
     }
 }
 

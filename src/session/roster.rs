@@ -12,7 +12,9 @@ use foldhash::fast::RandomState;
 use crate::policy::admission::Admission;
 use crate::pool::server::info::ServerInfo;
 use crate::session::audit::Who;
+use crate::session::carried::Carried;
 use crate::session::progress::{Patience, Progress};
+use crate::session::standstill::Standstill;
 use crate::wire::cancel_key::CancelKey;
 use crate::wire::error_response::ErrorResponse;
 use crate::wire::pooler_error::PoolerError;
@@ -36,6 +38,8 @@ pub struct Client {
     pub addresses: (String, String),
     /// Where it is, for the log: `host:port` or `unix(pid):port`.
     pub peer: RefCell<String>,
+    /// The number of its socket's descriptor.
+    pub fd: Cell<i32>,
     /// When it came.
     pub connected: SystemTime,
     /// TLS version and cipher; empty without.
@@ -66,6 +70,7 @@ pub struct Client {
     pub(super) is_settling: Cell<bool>,
     /// It was admitted anew: its guard and its pool may have to be others.
     pub(super) readmitted: Readmitted,
+    pub(super) standstill: Standstill,
     key: RefCell<Option<CancelKey>>,
     signal: RefCell<Signal>,
     waker: RefCell<Option<Waker>>,
@@ -112,6 +117,11 @@ pub enum Signal {
 impl Client {
     /// A client that has just connected.
     pub fn new(id: u64, addresses: (String, String)) -> Rc<Self> {
+        Self::since(id, addresses, SystemTime::now())
+    }
+
+    /// A client that connected at this time, to a process whose place this one has taken.
+    pub fn since(id: u64, addresses: (String, String), connected: SystemTime) -> Rc<Self> {
         Rc::new(Self {
             id,
             user: RefCell::default(),
@@ -121,7 +131,8 @@ impl Client {
             application_name: RefCell::default(),
             addresses,
             peer: RefCell::default(),
-            connected: SystemTime::now(),
+            fd: Cell::new(0),
+            connected,
             tls: RefCell::default(),
             replication: Cell::new("none"),
             state: Cell::new(ClientState::Login),
@@ -136,10 +147,18 @@ impl Client {
             deadline: Cell::new(None),
             is_settling: Cell::new(false),
             readmitted: Readmitted::default(),
+            standstill: Standstill::default(),
             key: RefCell::default(),
             signal: RefCell::default(),
             waker: RefCell::default(),
         })
+    }
+
+    /// Its cancel key as it is sent.
+    pub(super) fn key_bytes(&self) -> Option<Vec<u8>> {
+        let mut bytes = Vec::new();
+        self.key.borrow().as_ref()?.put(&mut bytes);
+        Some(bytes)
     }
 
     /// Changes the state, at this time.
@@ -231,12 +250,16 @@ impl Client {
 #[derive(Debug, Default)]
 pub struct Roster {
     clients: RefCell<HashMap<u64, Rc<Client>, RandomState>>,
-    keys: RefCell<HashMap<u32, u64, RandomState>>,
+    /// By the first eight bytes: with peers a process id has little of its own.
+    keys: RefCell<HashMap<u64, u64, RandomState>>,
+    /// Clients are to stand still, those that come in meanwhile as well.
+    standstill: Cell<bool>,
 }
 
 impl Roster {
     /// Adds a client; it leaves when the result is dropped.
     pub fn enter<'a>(&'a self, client: &Rc<Client>) -> Entry<'a> {
+        client.standstill.want(self.standstill.get());
         self.clients.borrow_mut().insert(client.id, client.clone());
         Entry {
             roster: self,
@@ -244,20 +267,20 @@ impl Roster {
         }
     }
 
-    /// Gives a client its cancel key; false if another has one with the same process id.
+    /// Gives a client its cancel key; false if another has one that begins alike.
     pub fn set_key(&self, client: &Client, key: CancelKey) -> bool {
         let mut keys = self.keys.borrow_mut();
-        if keys.contains_key(&key.pid()) {
+        if keys.contains_key(&key.head()) {
             return false;
         }
-        keys.insert(key.pid(), client.id);
+        keys.insert(key.head(), client.id);
         client.key.replace(Some(key));
         true
     }
 
     /// The client whose cancel key this is, to the last byte.
     pub(super) fn by_key(&self, key: &CancelKey) -> Option<Rc<Client>> {
-        let id = *self.keys.borrow().get(&key.pid())?;
+        let id = *self.keys.borrow().get(&key.head())?;
         let client = self.client(id)?;
         let matches = client.key.borrow().as_ref()?.matches(key);
         matches.then_some(client)
@@ -269,6 +292,55 @@ impl Roster {
         for client in self.clients.borrow().values() {
             client.expire(now);
         }
+    }
+
+    /// Has all clients stand still as soon as nothing of theirs is under way, or go on.
+    pub fn stand_still(&self, wanted: bool) {
+        self.standstill.set(wanted);
+        for client in self.all() {
+            client.standstill.want(wanted);
+            client.wake();
+        }
+    }
+
+    /// Whether clients are to stand still: their connections may be another process's by now.
+    pub fn stands_still(&self) -> bool {
+        self.standstill.get()
+    }
+
+    /// The clients that have logged in, are to stand still and do not.
+    pub fn moving(&self) -> Vec<Rc<Client>> {
+        self.select(|client| {
+            let logged_in = client.state.get() != ClientState::Login;
+            // Not those of the console, which have no pool.
+            let served = !client.pool_user.borrow().is_empty();
+            logged_in && served && !client.standstill.is_standing()
+        })
+    }
+
+    /// Has the clients that stand still tell what another process needs to go on with them; to be
+    /// followed by [`Self::carried`] once their tasks have run.
+    pub fn ask_carried(&self) {
+        for client in self.all() {
+            client.standstill.ask();
+            client.wake();
+        }
+    }
+
+    /// What they have told, once. Clients that tell nothing cannot be carried.
+    pub fn carried(&self) -> Vec<Carried> {
+        let told = |client: &Rc<Client>| client.standstill.take().map(|carried| *carried);
+        self.all().iter().filter_map(told).collect()
+    }
+
+    /// Ends the clients that have not been carried: to be called when the others are another
+    /// process's.
+    pub fn end_the_rest(&self, error: &ErrorResponse) -> usize {
+        let rest = self.select(|client| !client.standstill.has_told());
+        for client in &rest {
+            client.end(error.clone());
+        }
+        rest.len()
     }
 
     /// The client with this number.
@@ -319,7 +391,7 @@ impl Drop for Entry<'_> {
     fn drop(&mut self) {
         self.roster.clients.borrow_mut().remove(&self.client.id);
         if let Some(key) = &*self.client.key.borrow() {
-            self.roster.keys.borrow_mut().remove(&key.pid());
+            self.roster.keys.borrow_mut().remove(&key.head());
         }
     }
 }

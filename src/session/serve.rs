@@ -18,6 +18,7 @@ use crate::pool::replication::{OwnPool, Replication};
 use crate::pool::server::{Server, line};
 use crate::pool::tracked::Values;
 use crate::pool::{Lease, Member, Released};
+use crate::session::carried::Parts;
 use crate::session::context::Context;
 use crate::session::downstream::bit;
 use crate::session::error::SessionError;
@@ -52,6 +53,8 @@ pub struct Session {
     /// Held, not read: its place among the clients, its user's, and its role's, and its own
     /// pool.
     pub(super) _places: Places,
+    /// The server that it had in another process, whose place this one has taken.
+    pub(super) linked: Option<Lease>,
 }
 
 /// What a session holds as long as it lasts.
@@ -76,14 +79,20 @@ impl Session {
     pub async fn serve(&mut self, cx: &Context) -> Result<Farewell> {
         let mut now = Instant::now();
         loop {
+            let linked = self.linked.take();
+            let is_linked = linked.is_some();
             self.client.enter(ClientState::Idle, now);
             // A part of a message that came with the last exchange has been counted there.
             let counted = self.line.inbox.unread().len();
-            if let Some(farewell) = self.idle(cx).await? {
+            if !is_linked && let Some(farewell) = self.idle(cx).await? {
                 return Ok(farewell);
             }
             let began = Instant::now();
-            let Some((mut lease, lent)) = self.checkout(cx, began).await? else {
+            let got = match linked {
+                Some(lease) => Some((lease, began)),
+                None => self.checkout(cx, began).await?,
+            };
+            let Some((mut lease, lent)) = got else {
                 now = Instant::now();
                 continue;
             };
@@ -97,7 +106,11 @@ impl Session {
             self.client.server.replace(Some(info.clone()));
             let mut tally = Tally::new(lent);
             tally.received = self.line.inbox.unread().len().saturating_sub(counted) as u64;
-            let ended = self.use_server(&mut lease, &mut tally).await;
+            let ended = if is_linked {
+                exchange(self, &mut lease, &mut tally).await
+            } else {
+                self.use_server(&mut lease, &mut tally).await
+            };
             self.client.server.replace(None);
             now = Instant::now();
             self.count(cx, &tally, [began, lent, now]);
@@ -143,7 +156,8 @@ impl Session {
 
     /// Waits until a message has arrived that needs a server. Cancel safe.
     async fn idle(&mut self, cx: &Context) -> Result<Option<Farewell>> {
-        let (line, client) = (&mut self.line, &self.client);
+        let (line, parts) = self.parts();
+        let client = parts.client;
         let mut wants = 0;
         poll_fn(|task| {
             match client.take_signal() {
@@ -156,6 +170,9 @@ impl Session {
             }
             if cx.is_draining() {
                 return Poll::Ready(Ok(Some(Farewell::Drained)));
+            }
+            if client.standstill.is_wanted() {
+                return line.stand(&parts, task).map_ok(|never| match never {});
             }
             // A slow client reads its last reply while it is counted as idle.
             if let Poll::Ready(Err(error)) = line.outbox.poll_flush(&mut line.stream, task) {
@@ -213,11 +230,19 @@ impl Session {
         }
         loop {
             let waited = {
-                let (line, client) = (&mut self.line, &self.client);
-                let mut checkout = pin!(self.pool.checkout());
+                let (line, parts) = self.parts();
+                let client = parts.client;
+                let mut checkout = pin!(parts.pool.checkout());
+                let mut kept = None;
                 poll_fn(|task| {
-                    if let Poll::Ready(got) = checkout.as_mut().poll(task) {
-                        return Poll::Ready(Ok(Some(got)));
+                    if kept.is_none()
+                        && let Poll::Ready(got) = checkout.as_mut().poll(task)
+                    {
+                        kept = Some(got);
+                    }
+                    // Who is to stand still does not begin anything.
+                    if kept.is_some() && !client.standstill.is_wanted() {
+                        return Poll::Ready(Ok(kept.take()));
                     }
                     if client.state.get() != ClientState::Waiting {
                         client.progress.waits();
@@ -239,6 +264,9 @@ impl Session {
                     if let Poll::Ready(Err(error)) = line.outbox.poll_flush(&mut line.stream, task)
                     {
                         return Poll::Ready(Err(SessionError::ClientLost(error)));
+                    }
+                    if client.standstill.is_wanted() {
+                        return line.stand(&parts, task).map_ok(|never| match never {});
                     }
                     // Who waits is watched: its place in the queue is for the living.
                     while line.inbox.unread().len() < MAX_UNREAD {
@@ -274,6 +302,18 @@ impl Session {
                 None => {}
             }
         }
+    }
+
+    /// The line, and beside it what is carried along with it.
+    pub(super) fn parts(&mut self) -> (&mut Line, Parts<'_>) {
+        let parts = Parts {
+            client: &self.client,
+            pool: &self.pool,
+            secret: &self.secret,
+            extra: &self.extra,
+            initial: &self.initial,
+        };
+        (&mut self.line, parts)
     }
 
     /// Whether the client was admitted anew, or may only read now and might write before, or
@@ -349,7 +389,7 @@ impl Session {
 
     async fn use_server(&mut self, lease: &mut Lease, tally: &mut Tally) -> Result<End> {
         self.prepare(lease.server()).await?;
-        exchange(&mut self.line, lease, &self.pool, &self.client, tally).await
+        exchange(self, lease, tally).await
     }
 
     /// Gives the server what the client expects to find on it. Costs nothing if the server's

@@ -4,10 +4,12 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use foldhash::fast::RandomState;
+use serde::{Deserialize, Serialize};
 
 use crate::pool::replies::{About, Note};
 use crate::pool::server::reset::Soil;
-use crate::pool::statement::{Statement, Statements};
+use crate::pool::statement::{CarriedStatement, Statement, Statements};
+use crate::wire::printable::Printable;
 
 /// A client's names and its unnamed statement.
 #[derive(Debug, Default)]
@@ -60,7 +62,58 @@ pub(super) enum UnnamedRef<'a> {
     },
 }
 
+/// A client's statements on their way to another process.
+#[derive(Debug, Deserialize, Serialize)]
+pub(super) struct CarriedStatements {
+    names: Vec<(Printable, CarriedStatement)>,
+    unnamed: CarriedUnnamed,
+    generation: u64,
+    used: bool,
+    changed: Option<u64>,
+}
+
+#[derive(Debug, Deserialize, Serialize)]
+enum CarriedUnnamed {
+    Lost,
+    None,
+    Shared(CarriedStatement),
+    Text(Printable, Soil),
+}
+
 impl ClientStatements {
+    pub(super) fn carry(&self) -> CarriedStatements {
+        let names = self.names.iter().flat_map(|names| names.iter());
+        CarriedStatements {
+            names: names
+                .map(|(name, statement)| ((&**name).into(), statement.carry()))
+                .collect(),
+            unnamed: match &self.unnamed {
+                Unnamed::Lost => CarriedUnnamed::Lost,
+                Unnamed::None => CarriedUnnamed::None,
+                Unnamed::Shared(statement) => CarriedUnnamed::Shared(statement.carry()),
+                Unnamed::Text(text, soil) => CarriedUnnamed::Text(text.as_slice().into(), *soil),
+            },
+            generation: self.generation,
+            used: self.used,
+            changed: self.changed,
+        }
+    }
+
+    pub(super) fn adopt(&mut self, carried: CarriedStatements, known: &Statements) {
+        for (name, statement) in &carried.names {
+            self.name(&name.0, known.adopt(statement));
+        }
+        self.unnamed = match carried.unnamed {
+            CarriedUnnamed::Lost => Unnamed::Lost,
+            CarriedUnnamed::None => Unnamed::None,
+            CarriedUnnamed::Shared(statement) => Unnamed::Shared(known.adopt(&statement)),
+            CarriedUnnamed::Text(text, soil) => Unnamed::Text(text.0, soil),
+        };
+        self.generation = carried.generation;
+        self.used = carried.used;
+        self.changed = carried.changed;
+    }
+
     pub(super) fn len(&self) -> usize {
         self.names.as_ref().map_or(0, |names| names.len())
     }

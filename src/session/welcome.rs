@@ -14,6 +14,7 @@ use crate::session::asked::Asked;
 use crate::session::context::Context;
 use crate::session::downstream::Downstream;
 use crate::session::error::SessionError;
+use crate::session::keys::new_key;
 use crate::session::login::Proved;
 use crate::session::relay::Line;
 use crate::session::roster::Client;
@@ -21,12 +22,10 @@ use crate::session::serve::{Places, Session, no_server, reads_only};
 use crate::session::settings::SessionSettings;
 use crate::session::upstream::Upstream;
 use crate::wire::backend::{self, TransactionStatus};
-use crate::wire::cancel_key::CancelKey;
 use crate::wire::error_response::{ErrorResponse, Severity};
 use crate::wire::parameters::Parameters;
 use crate::wire::pooler_error::PoolerError;
 use crate::wire::sqlstate::SqlState;
-use crate::wire::startup::ProtocolVersion;
 use crate::wire::stream::Stream;
 
 type Result<T> = std::result::Result<T, SessionError>;
@@ -123,7 +122,7 @@ impl Proved {
             .pools
             .client_place(pool.database(), settings.max_clients)
             .map_err(|no_place| SessionError::from(too_many(no_place)))?;
-        asked.refuse_untracked(pool.tracked(), settings)?;
+        asked.refuse_untracked(&pool.settings().track_parameters, settings)?;
         let user = self.identity.user();
         let limit = cx
             .pools
@@ -210,6 +209,7 @@ impl Proved {
             secret: self.secret,
             replication: asked.replication,
             reads_only: reads_only(&admission, cx),
+            linked: None,
             _places: places,
             pool,
         }
@@ -224,7 +224,7 @@ struct Prepared {
     asked: Asked,
 }
 
-fn too_many_of(role: &Role) -> SessionError {
+pub(super) fn too_many_of(role: &Role) -> SessionError {
     let limit = role.limits.connections.unwrap_or_default();
     let text = format!("too many connections for role \"{}\"", role.name);
     SessionError::Refused(
@@ -235,7 +235,7 @@ fn too_many_of(role: &Role) -> SessionError {
     )
 }
 
-fn too_many(no_place: NoPlace) -> PoolerError {
+pub(super) fn too_many(no_place: NoPlace) -> PoolerError {
     match no_place {
         NoPlace::Disabled(name) => PoolerError::DatabaseDisabled(name.to_string()),
         NoPlace::Database => PoolerError::MaxDatabaseClients,
@@ -244,7 +244,7 @@ fn too_many(no_place: NoPlace) -> PoolerError {
 }
 
 /// What changes the meaning of a statement's text for this client.
-fn meaning(values: &Values, extra: &Parameters, pool: &Pool) -> Arc<str> {
+pub(super) fn meaning(values: &Values, extra: &Parameters, pool: &Pool) -> Arc<str> {
     let search_path = pool
         .tracked()
         .position("search_path")
@@ -257,36 +257,3 @@ fn meaning(values: &Values, extra: &Parameters, pool: &Pool) -> Arc<str> {
     }
     format!("{search_path}\0{role}").into()
 }
-
-/// A key that no other client of the process has, noted in the worker's roster: its process id
-/// tells the worker.
-pub fn new_key(cx: &Context, client: &Client, version: ProtocolVersion) -> CancelKey {
-    let secret_len = if version >= ProtocolVersion::V3_2 {
-        LONG_SECRET
-    } else {
-        SHORT_SECRET
-    };
-    loop {
-        let mut random = [0; 4 + LONG_SECRET];
-        getrandom::fill(&mut random).expect("the operating system has random numbers");
-        let (pid, secret) = random.split_at(4);
-        let pid = u32::from_be_bytes([pid[0] & 0x7f, pid[1], pid[2], pid[3]]);
-        let pid = pid - pid % WORKERS + u32::try_from(cx.worker).unwrap_or_default() % WORKERS;
-        let key = CancelKey::new(pid, &secret[..secret_len]);
-        if pid != 0 && cx.roster.set_key(client, key.clone()) {
-            return key;
-        }
-    }
-}
-
-/// The worker that gave out a cancel key.
-pub fn worker_of(key: &CancelKey) -> usize {
-    usize::try_from(key.pid() % WORKERS).unwrap_or_default()
-}
-
-/// Most workers there can be.
-pub const WORKERS: u32 = 64;
-/// What protocol 3.0 has room for, in bytes.
-const SHORT_SECRET: usize = 4;
-/// As long as PostgreSQL 18's own, in bytes.
-const LONG_SECRET: usize = 32;

@@ -1,5 +1,7 @@
 //! Messages that a server sends, marked (B) in PostgreSQL's "Message Formats".
 
+use serde::{Deserialize, Serialize};
+
 use crate::wire::body::{put_cstr, put_message};
 use crate::wire::cancel_key::CancelKey;
 use crate::wire::head::Direction;
@@ -74,7 +76,7 @@ pub enum Tag {
 }
 
 /// The status byte of ReadyForQuery.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub enum TransactionStatus {
     /// `E`: in a failed transaction block.
     Failed,

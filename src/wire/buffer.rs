@@ -47,6 +47,16 @@ impl Inbox {
         polled
     }
 
+    /// Puts bytes behind what has not been consumed, as if they had been read.
+    pub fn put(&mut self, bytes: &[u8]) {
+        if !bytes.is_empty() {
+            if self.bytes.capacity() == 0 {
+                self.bytes = take();
+            }
+            self.bytes.extend_from_slice(bytes);
+        }
+    }
+
     /// What has not been consumed.
     pub fn unread(&self) -> &[u8] {
         &self.bytes[self.start..]

@@ -1,12 +1,15 @@
 //! A socket that can follow its user from one worker thread to another.
 
 use std::io;
+use std::mem::MaybeUninit;
 use std::net::SocketAddr;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::thread::{self, ThreadId};
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags};
+use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 
 /// A connected TCP or Unix socket, registered with the reactor of one thread's runtime.
@@ -40,6 +43,47 @@ impl Socket {
             Kind::Lost => return Err(io::ErrorKind::NotConnected.into()),
         };
         self.home = here;
+        Ok(())
+    }
+
+    /// Takes a connected socket that came from another process, and registers it with the calling
+    /// thread's runtime.
+    ///
+    /// # Errors
+    /// It is of another kind, or not connected any more.
+    pub fn from_descriptor(descriptor: OwnedFd) -> io::Result<Self> {
+        let socket = socket2::Socket::from(descriptor);
+        socket.set_nonblocking(true)?;
+        socket.set_cloexec(true)?;
+        if socket.local_addr()?.is_unix() {
+            return Ok(UnixStream::from_std(OwnedFd::from(socket).into())?.into());
+        }
+        Ok(TcpStream::from_std(OwnedFd::from(socket).into())?.into())
+    }
+
+    /// Sends bytes over a Unix socket, and a descriptor with the first of them. Not cancel safe.
+    ///
+    /// # Errors
+    /// The socket's, or it is no Unix socket.
+    pub async fn send_with(&self, bytes: &[u8], descriptor: BorrowedFd<'_>) -> io::Result<()> {
+        let Kind::Unix(socket) = &self.kind else {
+            return Err(io::ErrorKind::Unsupported.into());
+        };
+        let mut sent = 0;
+        while let Some(rest) = bytes.get(sent..).filter(|rest| !rest.is_empty()) {
+            let send = || {
+                let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+                let mut control = SendAncillaryBuffer::new(&mut space);
+                let descriptors = [descriptor];
+                if sent == 0 {
+                    control.push(SendAncillaryMessage::ScmRights(&descriptors));
+                }
+                let slices = [io::IoSlice::new(rest)];
+                let flags = SendFlags::NOSIGNAL;
+                Ok(rustix::net::sendmsg(socket, &slices, &mut control, flags)?)
+            };
+            sent += socket.async_io(Interest::WRITABLE, send).await?;
+        }
         Ok(())
     }
 
@@ -132,6 +176,23 @@ impl Socket {
         match &self.kind {
             Kind::Tcp(socket) => Ok((socket.peek(&mut first).await? > 0).then_some(first[0])),
             Kind::Unix(_) | Kind::Lost => Ok(Some(0)),
+        }
+    }
+}
+
+impl Socket {
+    /// The number of the descriptor; 0: it is lost.
+    pub fn number(&self) -> i32 {
+        self.descriptor()
+            .map_or(0, |descriptor| descriptor.as_raw_fd())
+    }
+
+    /// The descriptor. `None`: it is lost.
+    pub fn descriptor(&self) -> Option<BorrowedFd<'_>> {
+        match &self.kind {
+            Kind::Lost => None,
+            Kind::Tcp(socket) => Some(socket.as_fd()),
+            Kind::Unix(socket) => Some(socket.as_fd()),
         }
     }
 }

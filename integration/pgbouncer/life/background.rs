@@ -149,7 +149,7 @@ fn root_is_refused_with_pgbouncers_file_and_no_user() {
     let file = dir.path().join("pgbouncer.ini");
     let port = crate::support::free_port();
     let ini = format!(
-        "[databases]\nshop = port=1\n[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {port}\nunix_socket_dir =\n\
+        "[databases]\nshop = host=127.0.0.1 port=1\n[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {port}\nunix_socket_dir =\n\
          auth_type = any\n"
     );
     fs::write(&file, ini).unwrap();

@@ -63,6 +63,8 @@ async fn a_client_on_a_unix_socket_is_named_by_its_process() {
     let dir = folder();
     let of_listen = format!("unix_socket_dir = \"{}\"\n", dir.path().display());
     let pooler = Pooler::start(&format!("{of_listen}{}", logging(&postgres, ""))).await;
+    // TCP, which the start waits for, is there before the Unix socket.
+    has(&pooler, 1, "{t} [{n}] LOG process up: {*}").await;
     let mut config = Config::new();
     config
         .host_path(dir.path())

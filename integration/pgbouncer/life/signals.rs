@@ -38,9 +38,8 @@ async fn usr1_pauses_and_usr2_resumes() {
     let console = connect(pooler.port, "app", "pgbouncer").await.unwrap();
     eventually("the client waits", async || {
         let clients = console.simple_query("show clients").await.unwrap();
-        clients.iter().any(|message| match message {
-            SimpleQueryMessage::Row(row) => row.get("state") == Some("waiting"),
-            _ => false,
+        clients.iter().any(|message| {
+            matches!(message, SimpleQueryMessage::Row(row) if row.get("state") == Some("waiting"))
         })
     })
     .await;

@@ -101,6 +101,8 @@ async fn a_broken_line_changes_nothing() {
         ("trusted", "carol"),
     ];
     let pooler = start(&postgres, AUTH, &files).await;
+    let carol = client(pooler.port, "carol", "shop", None);
+    assert!(enters(&carol).await.is_ok());
     // PgBouncer would leave the first line out, and let bob in by the second.
     let broken = HBA.replace("reject", "rejekt");
     fs::write(pooler.dir().join("hba.conf"), broken).unwrap();

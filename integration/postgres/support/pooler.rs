@@ -39,11 +39,20 @@ impl Pooler {
         files: &[(&str, &str)],
         command: Command,
     ) -> Self {
+        Self::start_at(free_port(), settings, files, command).await
+    }
+
+    /// Starts another pooler on the same port, for which both need `so_reuseport`.
+    pub(crate) async fn start_beside(&self, settings: &str) -> Self {
+        let command = Command::new(env!("CARGO_BIN_EXE_pgwarden"));
+        Self::start_at(self.port, settings, &[], command).await
+    }
+
+    async fn start_at(port: u16, settings: &str, files: &[(&str, &str)], command: Command) -> Self {
         let dir = tempfile::Builder::new()
             .prefix("pgwarden-pooler-")
             .tempdir()
             .unwrap();
-        let port = free_port();
         for (name, text) in files {
             fs::write(dir.path().join(name), text).unwrap();
         }
@@ -53,7 +62,9 @@ impl Pooler {
     }
 
     async fn spawn(dir: TempDir, port: u16, file: &Path, mut command: Command) -> Self {
-        let log = File::create(dir.path().join("log")).unwrap();
+        let log = dir.path().join("log");
+        File::create(&log).unwrap();
+        let log = File::options().append(true).open(log).unwrap();
         let child = command
             .arg(file)
             .stdin(Stdio::null())
@@ -68,6 +79,28 @@ impl Pooler {
         })
         .await;
         this
+    }
+
+    /// Has another process take this one's place (`-R`), and waits until it has.
+    pub(crate) async fn reboot(&mut self) {
+        let log = File::options()
+            .append(true)
+            .open(self.dir.path().join("log"))
+            .unwrap();
+        let new = Command::new(env!("CARGO_BIN_EXE_pgwarden"))
+            .arg("-R")
+            .arg(self.dir.path().join("pgwarden.toml"))
+            .stdin(Stdio::null())
+            .stdout(log.try_clone().unwrap())
+            .stderr(log)
+            .spawn()
+            .unwrap();
+        let mut old = std::mem::replace(&mut self.child, new);
+        eventually("the old process ends", async || {
+            assert_eq!(self.child.try_wait().unwrap(), None, "{}", self.log());
+            old.try_wait().unwrap().is_some()
+        })
+        .await;
     }
 
     /// Starts a pooler with a file of another name, in which PORT stands for its port.

@@ -7,6 +7,7 @@ use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{PermissionsExt, chown};
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
@@ -17,7 +18,7 @@ use crate::config::settings::ListenSettings;
 
 /// The address of a Unix socket.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub(super) enum UnixAddress {
+pub(in crate::app) enum UnixAddress {
     /// A name that the kernel keeps, without its leading zero; no file, and no permissions.
     Abstract(String),
     /// A file.
@@ -26,7 +27,7 @@ pub(super) enum UnixAddress {
 
 impl UnixAddress {
     /// Where the settings want it; libpq finds it by folder and port.
-    pub(super) fn of(settings: &ListenSettings) -> Option<Self> {
+    pub(in crate::app) fn of(settings: &ListenSettings) -> Option<Self> {
         let name = format!(".s.PGSQL.{}", settings.port);
         let dir = settings.unix_socket_dir.as_ref()?;
         Some(match dir.to_str().and_then(|dir| dir.strip_prefix('@')) {
@@ -45,11 +46,17 @@ impl UnixAddress {
 
     /// Whether somebody answers there.
     pub(super) fn is_served(&self) -> bool {
-        let connect = || {
-            let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
-            socket.connect(&self.raw()?)
-        };
-        connect().is_ok()
+        self.connect().is_ok()
+    }
+
+    /// Connects to who serves it.
+    ///
+    /// # Errors
+    /// Nobody does, or not us.
+    pub(in crate::app) fn connect(&self) -> io::Result<UnixStream> {
+        let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
+        socket.connect(&self.raw()?)?;
+        Ok(OwnedFd::from(socket).into())
     }
 
     fn raw(&self) -> io::Result<SockAddr> {

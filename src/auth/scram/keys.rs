@@ -32,6 +32,21 @@ impl Keys {
     }
 }
 
+impl Keys {
+    /// ClientKey and ServerKey, for another process that goes on in this one's place.
+    pub fn to_parts(&self) -> ([u8; KEY_LEN], [u8; KEY_LEN]) {
+        (self.client_key, self.server_key)
+    }
+
+    /// The other way round.
+    pub fn from_parts(client_key: [u8; KEY_LEN], server_key: [u8; KEY_LEN]) -> Self {
+        Self {
+            client_key,
+            server_key,
+        }
+    }
+}
+
 impl fmt::Debug for Keys {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Keys(..)")

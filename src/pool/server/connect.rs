@@ -161,6 +161,19 @@ impl fmt::Display for Place {
 }
 
 impl Place {
+    /// Where a server is that another process has connected to, as that calls the place.
+    pub(in crate::pool) fn carried(target: &Target, host: String, socket: &Socket) -> Self {
+        Self {
+            end: match socket.peer_addr() {
+                Some(address) => End::Tcp(address),
+                None => End::Unix(PathBuf::from(&host)),
+            },
+            host,
+            tcp: target.tcp,
+            timeout: target.timeout,
+        }
+    }
+
     /// The address; `None` for a Unix socket.
     pub fn address(&self) -> Option<SocketAddr> {
         match &self.end {

@@ -18,6 +18,8 @@ pub struct ServerInfo {
     pub id: u64,
     /// Process id at the server; 0 if it did not tell.
     pub pid: u32,
+    /// The number of its socket's descriptor.
+    pub fd: i32,
     /// When it had logged in.
     pub connected: SystemTime,
     /// The server's address and port, and ours; empty for a Unix socket.
@@ -66,13 +68,25 @@ impl ServerInfo {
         socket: (&Socket, Option<String>),
         (id, epoch): (u64, u64),
     ) -> Arc<Self> {
+        Self::register_since(SystemTime::now(), registry, place, key, (socket, id, epoch))
+    }
+
+    /// The same for a connection that is not new.
+    pub(in crate::pool) fn register_since(
+        connected: SystemTime,
+        registry: &Arc<Registry>,
+        place: Place,
+        key: Option<CancelKey>,
+        (socket, id, epoch): ((&Socket, Option<String>), u64, u64),
+    ) -> Arc<Self> {
         let (socket, tls) = socket;
         let address =
             |a: Option<std::net::SocketAddr>| a.map(|a| a.to_string()).unwrap_or_default();
         let info = Arc::new(Self {
             id,
             pid: key.as_ref().map_or(0, CancelKey::pid),
-            connected: SystemTime::now(),
+            fd: socket.number(),
+            connected,
             addresses: (address(socket.peer_addr()), address(socket.local_addr())),
             tls: tls.unwrap_or_default(),
             place,
@@ -89,6 +103,11 @@ impl ServerInfo {
         });
         registry.servers().push(info.clone());
         info
+    }
+
+    /// The key to cancel its queries with.
+    pub fn key(&self) -> Option<&CancelKey> {
+        self.key.as_ref()
     }
 
     /// Notes who has it now; 0: nobody.

@@ -5,9 +5,10 @@
 //! that is called by an innocent SELECT) is not seen; the README says so.
 
 use aho_corasick::{AhoCorasick, AhoCorasickBuilder};
+use serde::{Deserialize, Serialize};
 
 /// How dirty a server may be, from clean to worst.
-#[derive(Clone, Copy, Debug, Default, Eq, Ord, PartialEq, PartialOrd)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, Ord, PartialEq, PartialOrd, Serialize)]
 pub enum Soil {
     /// Nothing was left.
     #[default]
