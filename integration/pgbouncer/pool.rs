@@ -1,5 +1,6 @@
 //! Which server a client gets, and when it is closed.
 
+mod dns;
 mod failures;
 mod hosts;
 mod lifetimes;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use deadpool::managed::{self, Metrics, RecycleError, RecycleResult};
-use tracing::info;
+use tracing::warn;
 
 use crate::pool::error::ConnectError;
 use crate::pool::lines;
@@ -29,7 +29,7 @@ impl managed::Manager for Manager {
                 &self.workshop.database.name,
                 self.workshop.credentials.user(),
             );
-            info!(target: lines::PLAIN, %database, %user, "taking connection from reserve_pool");
+            warn!(target: lines::PLAIN, %database, %user, "taking connection from reserve_pool");
         }
         made
     }

@@ -1,25 +1,23 @@
 //! The gate to the servers of one database and one server user.
 
-use std::future::poll_fn;
+mod queue;
+mod upkeep;
+
 use std::ops::Deref;
-use std::pin::{Pin, pin};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
-use deadpool::managed::{self, PoolConfig, PoolError, QueueMode, Timeouts};
-use tokio::sync::futures::Notified;
+use deadpool::managed::{self, PoolConfig, QueueMode, Timeouts};
 use tokio::sync::{Notify, Semaphore};
-use tracing::warn;
 
 use crate::auth::names::{DatabaseName, UserName};
 use crate::auth::scram::Keys;
 use crate::auth::secret::Secret;
-use crate::pool::error::{CheckoutError, ConnectError};
+use crate::pool::error::CheckoutError;
 use crate::pool::lease::Lease;
-use crate::pool::lines;
 use crate::pool::manager::Manager;
+use crate::pool::pool::queue::Patience;
 use crate::pool::server::info::{Registry, ServerInfo};
 use crate::pool::server::reset::TellingWords;
 use crate::pool::server::{Server, line};
@@ -27,7 +25,7 @@ use crate::pool::settings::{DatabaseSettings, PoolSettings};
 use crate::pool::statement::Statements;
 use crate::pool::stats::Stats;
 use crate::pool::tracked::{Tracked, Values};
-use crate::pool::workshop::{Workshop, jittered};
+use crate::pool::workshop::Workshop;
 use crate::wire::parameters::Parameters;
 
 pub(super) type Store = managed::Pool<Manager>;
@@ -226,64 +224,6 @@ impl Pool {
         Some(self.tracked().values_of(&*self.workshop.welcome()?))
     }
 
-    /// Closes servers that are too old or idle for too long, and opens some up to `min_size`.
-    /// To be called about once a second, on a thread with a runtime.
-    pub async fn tidy(&self) {
-        let (settings, now) = (self.settings(), Instant::now());
-        // A server for one use waits for it.
-        let one_use = settings.server_lifetime == Some(Duration::ZERO);
-        let min_size = if self.is_kept_filled() || self.clients() > 0 {
-            settings.min_size
-        } else {
-            0
-        };
-        let mut size = self.size();
-        let mut news = false;
-        for store in self.stores() {
-            drop(store.retain(|server, _| {
-                let expired = !one_use && server.expires.is_some_and(|expires| expires <= now);
-                let idle = settings.server_idle_timeout.is_some_and(|limit| {
-                    now.duration_since(server.used) >= jittered(limit, server.info.id)
-                });
-                // A login or a filling-up may have ended after the pause or RECONNECT began.
-                let old = self.is_paused() || server.info.is_obsolete();
-                let close = old || expired || (idle && size > min_size);
-                server.line.because(match (self.is_paused(), old, expired) {
-                    _ if !close => line::UNCLEAN,
-                    (true, ..) => line::PAUSED,
-                    (false, true, _) => line::CHANGED,
-                    (false, false, true) => line::LIFETIME,
-                    (false, false, false) => line::IDLE,
-                });
-                size -= usize::from(close);
-                news |= !close && server.has_news();
-                !close
-            }));
-        }
-        let taken_over = self.take_stock();
-        // A server that has closed its connection says so; whether it did is seen when it is lent.
-        let short = self.size() < min_size || news || taken_over > 0;
-        if short && !self.is_paused() && !self.is_closed() {
-            let idle = self.ordinary.status().available;
-            self.fill(min_size.max(idle + taken_over)).await;
-        }
-    }
-
-    /// How many servers wait that were taken over from another pool; those for which there is no
-    /// room are closed.
-    fn take_stock(&self) -> usize {
-        let mut taken_over = self.workshop.heirlooms();
-        let status = self.ordinary.status();
-        let room = if self.is_paused() || self.is_closed() {
-            0
-        } else {
-            status.max_size.saturating_sub(status.size)
-        };
-        taken_over.retain(|server| !server.info.is_obsolete());
-        taken_over.truncate(room);
-        taken_over.len()
-    }
-
     /// Whether it is filled up to `min_size` without any client: all clients have one server user.
     pub(super) fn is_kept_filled(&self) -> bool {
         self.database().server.is_some() && self.settings().min_size > 0
@@ -440,210 +380,6 @@ impl Pool {
 
     pub(super) fn lend(&self, object: managed::Object<Manager>) -> Lease {
         Lease::new(object, self.workshop.clone())
-    }
-
-    async fn borrow(&self, patience: Patience) -> Result<Lease, CheckoutError> {
-        let mut queued = None;
-        if !self.is_paused() {
-            // The way of nearly every transaction: a server is idle.
-            let mut now = pin!(self.ordinary.timeout_get(&AT_ONCE));
-            let got = poll_fn(|cx| {
-                if let Poll::Ready(got) = now.as_mut().poll(cx) {
-                    return Poll::Ready(Ok(got));
-                }
-                // A new server is being opened, or an old one checked.
-                let queued = match &mut queued {
-                    Some(queued) => queued,
-                    None => queued.insert(self.queue(patience)?),
-                };
-                queued.poll_hopeless(cx).map(Err)
-            })
-            .await?;
-            match got {
-                Ok(object) => return Ok(self.lend(object)),
-                Err(PoolError::Timeout(_)) => {}
-                Err(error) => {
-                    if let Some(error) = explain(error) {
-                        return Err(error);
-                    }
-                }
-            }
-        }
-        let queued = match queued {
-            Some(queued) => queued,
-            None => self.queue(patience)?,
-        };
-        // Boxed: an idle client need not keep room for this.
-        Box::pin(self.wait(queued)).await
-    }
-
-    /// Begins to wait.
-    ///
-    /// # Errors
-    /// There is no hope for a while: the last login has failed, and there are no servers.
-    fn queue(&self, patience: Patience) -> Result<Queued<'_>, CheckoutError> {
-        let queued = Queued::new(self);
-        // Whoever has servers waits for one of them.
-        match self.workshop.recent_failure() {
-            Some((error, _))
-                if !(self.workshop.has_servers()
-                    || (patience == Patience::Much && error.may_pass())) =>
-            {
-                Err(CheckoutError::Connect(Arc::new(ConnectError::Cached(
-                    error,
-                ))))
-            }
-            Some(_) | None => Ok(queued),
-        }
-    }
-
-    /// The way of a client that must wait, whatever it waits for.
-    async fn wait(&self, mut queued: Queued<'_>) -> Result<Lease, CheckoutError> {
-        self.workshop.need.notify_waiters();
-        let mut lent = pin!(self.next());
-        poll_fn(|cx| {
-            if let Poll::Ready(lent) = lent.as_mut().poll(cx) {
-                return Poll::Ready(lent);
-            }
-            queued.poll_hopeless(cx).map(Err)
-        })
-        .await
-    }
-
-    /// The next server that is free.
-    async fn next(&self) -> Result<Lease, CheckoutError> {
-        loop {
-            loop {
-                let resumed = self.resumed.notified();
-                if !self.is_paused() {
-                    break;
-                }
-                resumed.await;
-            }
-            let got = match &self.reserve {
-                None => self.ordinary.get().await,
-                Some(reserve) => {
-                    let later = async {
-                        tokio::time::sleep(self.settings().reserve_timeout).await;
-                        let got = reserve.get().await;
-                        let is_new = |server| managed::Object::metrics(server).recycle_count == 0;
-                        if got.as_ref().is_ok_and(is_new) {
-                            let (database, user) = (self.database_name(), self.user());
-                            warn!(
-                                target: lines::PLAIN, %database, %user,
-                                "taking connection from reserve_pool"
-                            );
-                        }
-                        got
-                    };
-                    tokio::select! {
-                        biased;
-                        got = self.ordinary.get() => got,
-                        got = later => got,
-                    }
-                }
-            };
-            match got {
-                // A pause may have begun while this client stood in the queue.
-                Ok(object) if self.is_paused() => drop(managed::Object::take(object)),
-                Ok(object) => return Ok(self.lend(object)),
-                Err(error) => {
-                    if let Some(error) = explain(error) {
-                        return Err(error);
-                    }
-                }
-            }
-        }
-    }
-
-    /// Whether a server may be opened that nobody waits for: it makes no other make room.
-    fn may_open(&self) -> bool {
-        let workshop = &self.workshop;
-        let idle = self.ordinary.status().available + workshop.heirlooms().len();
-        let room = workshop.budgets.iter().all(|budget| !budget.is_used_up());
-        workshop.recent_failure().is_none() && (room || idle > 0)
-    }
-
-    /// Opens servers until there are `min`: deadpool opens one only for who finds none idle, so
-    /// the idle ones are held for the moment that takes, or until somebody needs one.
-    async fn fill(&self, min: usize) {
-        // One at a time: a second would take the first for a client in need.
-        let Ok(_one) = self.filling.try_acquire() else {
-            return;
-        };
-        let mut held = Vec::new();
-        let need = self.workshop.need.notified();
-        let fill = async {
-            while held.len() < min && self.waiting() == 0 && self.may_open() {
-                match self.ordinary.timeout_get(&AT_ONCE).await {
-                    Ok(object) => held.push(object),
-                    Err(_) => break,
-                }
-            }
-        };
-        tokio::select! {
-            biased;
-            () = need => {}
-            () = fill => {}
-        }
-        for object in held {
-            drop(object);
-            self.workshop.server_returned();
-        }
-    }
-}
-
-/// What a client is told; `None`: to try again.
-fn explain(error: PoolError<Arc<ConnectError>>) -> Option<CheckoutError> {
-    match error {
-        PoolError::Backend(error) if matches!(*error, ConnectError::Retry) => None,
-        PoolError::Backend(error) => Some(CheckoutError::Connect(error)),
-        PoolError::Closed
-        | PoolError::NoRuntimeSpecified
-        | PoolError::PostCreateHook(_)
-        | PoolError::Timeout(_) => Some(CheckoutError::Closed),
-    }
-}
-
-/// How soon a client gives up.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Patience {
-    /// It is told at once that no server could be opened lately.
-    Little,
-    /// While it logs in, it waits for a server that cannot be reached.
-    Much,
-}
-
-/// A client that waits for a server; counted as such while this exists.
-struct Queued<'a> {
-    pool: &'a Pool,
-    hopeless: Pin<Box<Notified<'a>>>,
-}
-
-impl<'a> Queued<'a> {
-    fn new(pool: &'a Pool) -> Self {
-        pool.waiting.fetch_add(1, Ordering::Relaxed);
-        let hopeless = Box::pin(pool.workshop.failures.hopeless());
-        Self { pool, hopeless }
-    }
-
-    /// Ready with the error that ends the waiting.
-    fn poll_hopeless(&mut self, cx: &mut Context<'_>) -> Poll<CheckoutError> {
-        ready!(self.hopeless.as_mut().poll(cx));
-        self.hopeless.set(self.pool.workshop.failures.hopeless());
-        cx.waker().wake_by_ref();
-        match self.pool.workshop.failures.latest() {
-            Some(error) if !self.pool.workshop.has_servers() => {
-                Poll::Ready(CheckoutError::Connect(error))
-            }
-            Some(_) | None => Poll::Pending, // the next one has done better
-        }
-    }
-}
-
-impl Drop for Queued<'_> {
-    fn drop(&mut self) {
-        self.pool.waiting.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

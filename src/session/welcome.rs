@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::policy::admission::Admission;
 use crate::policy::role::Role;
+use crate::pool::error::CheckoutError;
 use crate::pool::pools::NoPlace;
 use crate::pool::replication::OwnPool;
 use crate::pool::tracked::Values;
@@ -109,10 +110,14 @@ impl Proved {
         let no_database = |_| PoolerError::NoSuchDatabase(self.database.to_string());
         let own_pool = asked.replication.as_ref();
         let own_pool = own_pool.map(|own| OwnPool::new(&cx.pools, own.client));
-        let pool = cx
-            .pools
-            .pool_for(&admission, asked.replication.as_ref(), self.secret.clone())
-            .map_err(no_database)?;
+        let replication = asked.replication.clone();
+        let find_pool = || {
+            let found = cx
+                .pools
+                .pool_for(&admission, replication.as_ref(), self.secret.clone());
+            found.map_err(no_database)
+        };
+        let mut pool = find_pool()?;
         let place = cx
             .pools
             .client_place(pool.database(), settings.max_clients)
@@ -130,8 +135,13 @@ impl Proved {
             pool.learn(self.identity.user(), keys.clone());
         }
         let replicates = asked.replication.is_some();
-        let reported = pool.welcome().await;
-        let reported = reported.map_err(|error| no_server(error, replicates))?;
+        let reported = loop {
+            match pool.welcome().await {
+                // A reload has replaced the pool while this client waited for its first server.
+                Err(CheckoutError::Closed) => pool = find_pool()?,
+                reported => break reported.map_err(|error| no_server(error, replicates))?,
+            }
+        };
         self.note_start(cx, client, &admission, &pool)?;
         Ok(Prepared {
             admission,

@@ -51,7 +51,8 @@ async fn what_is_set_for_the_server_user_comes_before_the_database_and_all() {
         .find(|row| row[0].as_deref() == Some("shop"))
         .unwrap();
     assert_eq!(row[15].as_deref(), Some("statement"));
-    let failure = told(&mut client, "begin").await;
+    client.query("begin").await.fine();
+    let failure = client.try_reply().await.unwrap_err().unwrap();
     assert_eq!(
         failure.message,
         "transaction blocks not allowed in statement pooling mode"

@@ -27,9 +27,8 @@ impl Pools {
                 if let Some(keys) = pool.workshop().credentials.client_keys() {
                     state.learned.insert(pool.user().clone(), keys);
                 }
-                let registry = pool.registry().clone();
-                state.leaving.push((key.database, registry));
                 pool.close();
+                state.leave(key.database, pool.registry());
                 continue;
             };
             let pool = if same && database.is_same(pool.database()) {
@@ -122,6 +121,13 @@ impl Pools {
 }
 
 impl State {
+    /// Keeps in mind what is left of a pool that is gone, if anything is.
+    pub(super) fn leave(&mut self, database: DatabaseName, registry: &Arc<Registry>) {
+        if registry.logins() > 0 || !registry.is_empty() {
+            self.leaving.push((database, registry.clone()));
+        }
+    }
+
     /// A pool's database as the settings have it now; `None`: nobody gets that pool any more.
     fn now(&mut self, key: &Key, pool: &Pool) -> Option<Arc<DatabaseSettings>> {
         let automatic = self.automatic.get(&key.database);

@@ -18,7 +18,9 @@ impl Pools {
         let mut state = self.state();
         state.forget_pools(now);
         state.forget_automatic(now);
-        state.leaving.retain(|(_, registry)| !registry.is_empty());
+        state
+            .leaving
+            .retain(|(_, registry)| registry.logins() > 0 || !registry.is_empty());
         // Held by pools and their servers only.
         state
             .sizes
