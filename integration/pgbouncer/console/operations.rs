@@ -196,7 +196,7 @@ async fn set_changes_a_setting_until_the_next_reload() {
         ("set pool.size to '8';", "SET pool.size=8", "8"),
         ("SET default_pool_size = many", "08P01 SET failed", "8"),
         ("SET nonsense = 1", "08P01 SET failed", "8"),
-        ("RELOAD", "RELOAD", &before),
+        ("RELOAD", "RELOAD", before.as_str()),
     ] {
         assert_eq!(answer(&mut console, command).await, said);
         assert_eq!(size(&mut console).await, now, "{command}");
