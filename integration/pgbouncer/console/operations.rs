@@ -177,3 +177,28 @@ async fn statistics_count_transactions_and_queries() {
     assert_eq!(own.parse::<u64>().unwrap(), before + 1);
     assert_eq!(totals.value("xact_count", ("database", "shop")), "2");
 }
+
+#[tokio::test]
+async fn set_changes_a_setting_until_the_next_reload() {
+    let postgres = Postgres::start().await;
+    let pooler = pooler(&postgres, "").await;
+    let mut console = console(&pooler).await;
+    let size = async |console: &mut Raw| {
+        let config = Table::of(console, "SHOW CONFIG").await;
+        let databases = Table::of(console, "SHOW DATABASES").await;
+        let size = databases.value("pool_size", ("name", "shop"));
+        assert_eq!(config.value("value", ("key", "default_pool_size")), size);
+        size.to_owned()
+    };
+    let before = size(&mut console).await;
+    for (command, said, now) in [
+        ("SET default_pool_size = 7", "SET default_pool_size=7", "7"),
+        ("set pool.size to '8';", "SET pool.size=8", "8"),
+        ("SET default_pool_size = many", "08P01 SET failed", "8"),
+        ("SET nonsense = 1", "08P01 SET failed", "8"),
+        ("RELOAD", "RELOAD", before.as_str()),
+    ] {
+        assert_eq!(answer(&mut console, command).await, said);
+        assert_eq!(size(&mut console).await, now, "{command}");
+    }
+}

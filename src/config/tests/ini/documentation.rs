@@ -17,7 +17,10 @@ fn the_documentation_has_every_setting_of_pgbouncer_and_what_it_does_here() {
         "not in the file:\n{}",
         missing.join("\n")
     );
-    let rows = DOCUMENTATION
+    // The commands of the console have a test of their own.
+    let settings = DOCUMENTATION.split("\n## Console commands\n").next();
+    let rows = settings
+        .unwrap_or_default()
         .lines()
         .filter(|line| line.starts_with("| `"))
         .count();
