@@ -89,6 +89,9 @@ pub(super) async fn look_up(
         return Ok(Found::Nobody);
     }
     let place = lookup.database.as_ref().unwrap_or(database);
+    if cx.pools.is_disabled(place) {
+        return Err(is_disabled(place));
+    }
     let question = Question {
         cx,
         lookup: &lookup,
@@ -108,6 +111,14 @@ pub(super) async fn look_up(
         error!(%user, lookup.user = %asker, lookup.database = %place, error = %why, "cannot look up a user");
         PoolerError::ConfigError.into()
     })
+}
+
+/// What a client is told where DISABLE holds for the database it would be looked up in.
+fn is_disabled(place: &DatabaseName) -> SessionError {
+    use crate::wire::error_response::ErrorResponse;
+    use crate::wire::sqlstate::SqlState;
+    let text = format!("authentication database \"{place}\" is disabled");
+    SessionError::Refused(ErrorResponse::fatal(SqlState::CANNOT_CONNECT_NOW, text))
 }
 
 /// Why a lookup fails.

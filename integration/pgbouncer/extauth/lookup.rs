@@ -152,6 +152,25 @@ async fn a_lookup_is_made_where_the_settings_say() {
     assert!(message.contains("does not exist"), "{message}");
 }
 
+#[tokio::test]
+async fn users_of_a_database_that_nobody_listed_are_looked_up_too() {
+    let postgres = Postgres::start().await;
+    let settings = |lookup: &str| {
+        format!(
+            "[auth]\nusers = \"users.txt\"\nlookup.user = \"tester\"\n{lookup}\n\
+             [databases.\"*\"]\nport = {}\n",
+            postgres.port
+        )
+    };
+    for lookup in ["", "lookup.database = \"postgres\""] {
+        let command = std::process::Command::new(env!("CARGO_BIN_EXE_pgwarden"));
+        let pooler = Pooler::start_with(&settings(lookup), USERS, command).await;
+        let client = login(&pooler, "alice", "alice").await.unwrap();
+        assert_eq!(whoami(&client).await, "alice", "{lookup}");
+        login(&pooler, "alice", "wrong").await.unwrap_err();
+    }
+}
+
 /// CVE-2025-12819: a client's search_path reached the lookup.
 #[tokio::test]
 async fn nothing_that_a_client_says_reaches_the_lookup() {

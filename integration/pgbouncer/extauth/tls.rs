@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use rcgen::{CertificateParams, KeyPair};
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use rustix::process::Signal;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
@@ -13,8 +14,10 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
-use crate::support::in_time;
+use super::{login, whoami};
 use crate::support::pooler::Pooler;
+use crate::support::postgres::Postgres;
+use crate::support::{eventually, in_time};
 
 /// What a client and the pooler agree on.
 #[derive(Debug, PartialEq)]
@@ -102,6 +105,60 @@ async fn clients_are_offered_what_the_settings_say() {
         ))
     );
     assert_eq!(handshake(&classic, new).await, None);
+}
+
+/// A server whose certificate is for `localhost`, and the authority behind it.
+async fn server_with_tls() -> (Postgres, String) {
+    let mut params = CertificateParams::default();
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let ca = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
+    let key = KeyPair::generate().unwrap();
+    let params = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
+    let certificate = params.signed_by(&key, &ca).unwrap();
+    let mut postgres = Postgres::start().await;
+    postgres.put_file("server.crt", &certificate.pem());
+    postgres.put_file("server.key", &key.serialize_pem());
+    postgres.set("ssl=on");
+    postgres.stop(Signal::INT).await;
+    postgres.start_again().await;
+    (postgres, ca.pem())
+}
+
+#[tokio::test]
+async fn each_host_of_a_list_must_have_a_certificate_in_its_own_name() {
+    let (postgres, ca) = server_with_tls().await;
+    let start = async |mode: &str, hosts: &str| {
+        let settings = format!(
+            "[server_tls]\nmode = \"{mode}\"\nca = \"ca.crt\"\n\
+             [pool]\nserver_login_retry = \"100ms\"\nquery_wait_timeout = \"2s\"\n\
+             [databases.shop]\nhost = {hosts}\nport = {}\n\
+             server = {{ user = \"app\", password = \"app\" }}\n",
+            postgres.port
+        );
+        let command = std::process::Command::new(env!("CARGO_BIN_EXE_pgwarden"));
+        Pooler::start_with(&settings, &[("ca.crt", ca.as_str())], command).await
+    };
+    let stranger = start("verify-full", "\"127.0.0.1\"").await;
+    login(&stranger, "app", "app").await.unwrap_err();
+    let log = stranger.log();
+    assert!(log.contains("certificate verify failed"), "{log}");
+    for (mode, hosts) in [
+        ("verify-full", "\"localhost\""),
+        ("verify-full", "[\"127.0.0.1\", \"localhost\"]"),
+        ("verify-ca", "\"127.0.0.1\""),
+    ] {
+        let pooler = start(mode, hosts).await;
+        let mut client = login(&pooler, "app", "app").await;
+        // The first try may have been for the host that is refused.
+        eventually("the right host is found", async || {
+            if client.is_err() {
+                client = login(&pooler, "app", "app").await;
+            }
+            client.is_ok()
+        })
+        .await;
+        assert_eq!(whoami(&client.unwrap()).await, "app", "{mode} {hosts}");
+    }
 }
 
 /// Believes every certificate.

@@ -251,12 +251,22 @@ async fn begin_tls(
         .connect(name, socket)
         .await
         .map_err(|error| {
+            let why = if is_about_certificate(&error) {
+                "certificate verify failed: " // OpenSSL's words, which logs are searched for
+            } else {
+                ""
+            };
             io::Error::new(
                 error.kind(),
-                format!("TLS handshake with the server failed: {error}"),
+                format!("TLS handshake with the server failed: {why}{error}"),
             )
         })?;
     Ok(Stream::TlsToServer(Box::new(tls)))
+}
+
+fn is_about_certificate(error: &io::Error) -> bool {
+    let cause = error.get_ref().and_then(|cause| cause.downcast_ref());
+    matches!(cause, Some(rustls::Error::InvalidCertificate(_)))
 }
 
 /// A cancel request that takes longer has lost its use.
