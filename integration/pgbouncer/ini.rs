@@ -23,12 +23,12 @@ fn ini(postgres: &Postgres, more: &str) -> String {
 async fn console(port: u16, command: &str) -> Result<Vec<Vec<String>>, tokio_postgres::Error> {
     let client = connect(port, "app", "pgbouncer").await?;
     let messages = client.simple_query(command).await?;
-    let rows = messages.into_iter().filter_map(|message| match message {
-        SimpleQueryMessage::Row(row) => {
-            let cells = (0..row.len()).map(|i| row.get(i).unwrap_or_default().to_owned());
-            Some(cells.collect())
-        }
-        _ => None,
+    let rows = messages.into_iter().filter_map(|message| {
+        let SimpleQueryMessage::Row(row) = message else {
+            return None;
+        };
+        let cells = (0..row.len()).map(|i| row.get(i).unwrap_or_default().to_owned());
+        Some(cells.collect())
     });
     Ok(rows.collect())
 }

@@ -213,10 +213,10 @@ impl Command {
 
     /// What it is answered with when it has been done.
     pub fn tag(&self) -> Cow<'static, str> {
-        match self {
-            Self::Set { key, value } => format!("SET {key}={value}").into(),
-            _ => self.word().into(),
+        if let Self::Set { key, value } = self {
+            return format!("SET {key}={value}").into();
         }
+        self.word().into()
     }
 
     /// The command's own word.

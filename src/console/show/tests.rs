@@ -21,9 +21,11 @@ fn type_name(kind: Kind) -> &'static str {
 
 /// Every table by the name of its command.
 fn every() -> impl Iterator<Item = (&'static str, Show)> {
-    Entry::COMMANDS.iter().filter_map(|entry| match entry.kind {
-        command::table::Kind::Show(show) => Some((entry.name, show)),
-        _ => None,
+    Entry::COMMANDS.iter().filter_map(|entry| {
+        if let command::table::Kind::Show(show) = entry.kind {
+            return Some((entry.name, show));
+        }
+        None
     })
 }
 

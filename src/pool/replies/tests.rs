@@ -340,7 +340,14 @@ fn an_end_of_copy_data_without_a_copy_is_nothing() {
             match kind {
                 Kind::Bind => drop(replies.answered(Tag::BindComplete).unwrap()),
                 Kind::Execute => drop(replies.answered(Tag::CommandComplete).unwrap()),
-                _ => drop(replies.ready(Idle).unwrap()),
+                Kind::Close
+                | Kind::CopyEnd
+                | Kind::Describe
+                | Kind::FunctionCall
+                | Kind::Parse
+                | Kind::ParseUnnamed
+                | Kind::Query
+                | Kind::Sync => drop(replies.ready(Idle).unwrap()),
             }
         }
         assert!(replies.is_settled());
