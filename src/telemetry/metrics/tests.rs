@@ -70,7 +70,7 @@ fn a_scrape_tells_what_pools_and_logins_have_counted() {
         "# TYPE pgwarden_clients gauge",
         "pgwarden_clients{database=\"shop\",user=\"owner\",state=\"waiting\"} 1",
         "pgwarden_clients{database=\"shop\",user=\"owner\",state=\"idle\"} 1",
-        "pgwarden_clients{database=\"pgwarden\",user=\"pgwarden\",state=\"idle\"} 1",
+        "pgwarden_clients{database=\"pgbouncer\",user=\"pgbouncer\",state=\"idle\"} 1",
         "pgwarden_clients{database=\"\",user=\"\",state=\"login\"} 1",
         "pgwarden_clients_waiting{database=\"shop\",user=\"owner\"} 1",
         "pgwarden_clients_maxwait_seconds{database=\"shop\",user=\"owner\"} 2",
