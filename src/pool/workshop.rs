@@ -65,10 +65,6 @@ pub struct Workshop {
 }
 
 /// Idle servers of another pool.
-#[expect(
-    clippy::vec_box,
-    reason = "they come from a store and go to one, boxed"
-)]
 type Heirlooms = Vec<Box<Server>>;
 
 /// What a pool has from its surroundings.
