@@ -250,11 +250,10 @@ async fn begin_tls(
     let tls = TlsConnector::from(config.clone())
         .connect(name, socket)
         .await
-        .map_err(|error| {
-            io::Error::new(
-                error.kind(),
-                format!("TLS handshake with the server failed: {error}"),
-            )
+        .map_err(|error| match error.kind() {
+            // What is wrong with a certificate will be so the next time.
+            io::ErrorKind::InvalidData => ConnectError::Tls(error),
+            _ => ConnectError::Io(error),
         })?;
     Ok(Stream::TlsToServer(Box::new(tls)))
 }
