@@ -22,6 +22,9 @@ pub enum ConnectError {
     /// It took too long.
     #[error("server did not answer within server_connect_timeout ({0:?})")]
     Timeout(Duration),
+    /// The server's certificate does not hold, or there is no TLS that both sides speak.
+    #[error("TLS handshake with the server failed: {0}")]
+    Tls(#[source] io::Error),
     /// TLS is asked for and the server has none.
     #[error("server refused TLS, which the mode of server_tls demands")]
     TlsRefused,
@@ -68,6 +71,7 @@ impl ConnectError {
             | Self::Protocol(_)
             | Self::Scram(_)
             | Self::TlsName(_)
+            | Self::Tls(_)
             | Self::TlsRefused => false,
         }
     }
@@ -82,6 +86,7 @@ impl ConnectError {
             | Self::Protocol(_)
             | Self::Retry
             | Self::Scram(_)
+            | Self::Tls(_)
             | Self::TlsName(_) => self.to_string(),
             Self::Dns(_) => "server DNS lookup failed".into(),
             Self::Io(_) => "connect failed".into(),
@@ -103,7 +108,8 @@ impl ConnectError {
             Self::Timeout(_) => failed("connect timeout"),
             Self::Dns(_) | Self::Io(_) => failed("connect failed"),
             Self::NoSecret(..) => failed("server login failed: wrong password type"),
-            Self::TlsRefused
+            Self::Tls(_)
+            | Self::TlsRefused
             | Self::TlsName(_)
             | Self::Framing(_)
             | Self::Protocol(_)

@@ -192,16 +192,18 @@ impl Pools {
     /// Forgets the pool of a replication client that is gone.
     pub fn forget_replication(&self, client: u64) {
         let mut state = self.state();
-        let state = &mut *state;
+        let mut gone = Vec::new();
         state.pools.retain(|key, pool| {
             let its = key.needs.is_replication_of(client);
             if its {
-                let registry = pool.registry().clone();
-                state.leaving.push((key.database.clone(), registry));
-                pool.close();
+                gone.push((key.database.clone(), pool.clone()));
             }
             !its
         });
+        for (database, pool) in gone {
+            pool.close();
+            state.leave(database, pool.registry());
+        }
     }
 
     /// How long what somebody does who was admitted to a database may last, by the settings as

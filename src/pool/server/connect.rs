@@ -250,16 +250,15 @@ async fn begin_tls(
     let tls = TlsConnector::from(config.clone())
         .connect(name, socket)
         .await
-        .map_err(|error| {
-            let why = if is_about_certificate(&error) {
-                "certificate verify failed: " // OpenSSL's words, which logs are searched for
-            } else {
-                ""
-            };
-            io::Error::new(
-                error.kind(),
-                format!("TLS handshake with the server failed: {why}{error}"),
-            )
+        .map_err(|error| match error.kind() {
+            // What is wrong with a certificate will be so the next time. OpenSSL's words, which
+            // logs are searched for.
+            io::ErrorKind::InvalidData if is_about_certificate(&error) => {
+                let told = format!("certificate verify failed: {error}");
+                ConnectError::Tls(io::Error::new(error.kind(), told))
+            }
+            io::ErrorKind::InvalidData => ConnectError::Tls(error),
+            _ => ConnectError::Io(error),
         })?;
     Ok(Stream::TlsToServer(Box::new(tls)))
 }
