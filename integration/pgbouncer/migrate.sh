@@ -91,8 +91,9 @@ load() {
     touch "$folder/go"
     "$python" "$here/load.py" "$port" "$folder" &
     loads=("$!")
-    PGPASSWORD=$ALICE_PASSWORD pgbench -n -S -C -c 4 -T 600 -h 127.0.0.1 -p "$port" -U alice shop \
-        >"$folder/pgbench" 2>&1 &
+    echo 'begin; select 1; end;' >"$folder/script"
+    PGPASSWORD=$ALICE_PASSWORD pgbench -n -C -f "$folder/script" -c 4 -T 600 -h 127.0.0.1 \
+        -p "$port" -U alice shop >"$folder/pgbench" 2>&1 &
     pgbench=$!
     wait_until 20 has_done 100 || die "no load"
 }
@@ -112,7 +113,9 @@ work_goes_on() {
 stop_load() {
     rm "$folder/go"
     wait "${loads[@]}" || die "a transaction failed"
-    kill -INT "$pgbench" && wait "$pgbench" 2>/dev/null || true
+    # It ends by itself where a transaction fails.
+    kill "$pgbench" || die "pgbench has failed: $(tail -3 "$folder/pgbench")"
+    wait "$pgbench" 2>/dev/null || true
     ! grep -iE 'error|fatal|abort' "$folder/pgbench" || die "pgbench failed"
     loads=()
 }
