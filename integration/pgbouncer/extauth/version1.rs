@@ -90,7 +90,7 @@ async fn clients_and_the_pooler_may_have_certificates_of_version_1() {
     for protocol in ["tlsv1.2", "tlsv1.3"] {
         let settings = format!(
             "[listen.tls]\nmode = \"verify-full\"\ncertificate = \"own.crt\"\nkey = \"own.key\"\n\
-             ca = \"ours.crt\"\nprotocols = \"{protocol}\"\n[auth]\nmethod = \"cert\"\n\
+             client_ca = \"ours.crt\"\nprotocols = \"{protocol}\"\n[auth]\nmethod = \"cert\"\n\
              [databases.shop]\nport = {}\nserver = {{ user = \"app\", password = \"app\" }}\n",
             postgres.port
         );
