@@ -5,6 +5,7 @@ mod ldap;
 mod lookup;
 mod pam;
 mod tls;
+mod version1;
 
 use tokio_postgres::{Client, Config};
 

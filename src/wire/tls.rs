@@ -1,25 +1,26 @@
 //! TLS towards clients and towards servers: modes as libpq names them, certificates from files.
 
 mod ciphers;
+mod client_verifier;
+mod handshake;
+mod name;
 mod options;
+mod own;
+mod server_verifier;
+mod version1;
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::Arc;
 
-use rustls::client::WebPkiServerVerifier;
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
-use rustls::server::WebPkiClientVerifier;
-use rustls::{
-    CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore, ServerConfig,
-    SignatureScheme,
-};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::{ClientConfig, RootCertStore, ServerConfig};
 
+use client_verifier::ClientVerifier;
 pub use options::{OptionProblem, TlsOption, TlsOptions};
+use server_verifier::ServerVerifier;
 
 /// What is asked of TLS, from nothing to everything.
 /// <https://www.postgresql.org/docs/current/libpq-ssl.html#LIBPQ-SSL-PROTECTION>
@@ -121,26 +122,16 @@ impl ClientSide {
             None if verify => return Err(TlsError::NoAuthority),
             None => builder.with_no_client_auth(),
             Some(ca) => {
-                let roots = Arc::new(read_roots(ca)?);
-                let verifier = WebPkiClientVerifier::builder_with_provider(roots, provider);
-                let verifier = if verify {
-                    verifier
-                } else {
-                    verifier.allow_unauthenticated()
-                };
-                let verifier = verifier
-                    .build()
-                    .map_err(|e| TlsError::Verifier(e.to_string()))?;
-                builder.with_client_cert_verifier(verifier)
+                let verifier = ClientVerifier::new(ca, verify, provider.clone())?;
+                builder.with_client_cert_verifier(Arc::new(verifier))
             }
         };
         let leaf: Arc<[u8]> = chain
             .first()
             .map(|c| c.as_ref().into())
             .ok_or(TlsError::Incomplete)?;
-        let mut config = builder
-            .with_single_cert(chain, key)
-            .map_err(TlsError::Rejected)?;
+        let own = own::certified(chain, key, &provider).map_err(TlsError::Rejected)?;
+        let mut config = builder.with_cert_resolver(Arc::new(own));
         config.alpn_protocols = vec![ALPN.to_vec()];
         Ok(Some(Self {
             mode: files.mode,
@@ -168,17 +159,21 @@ impl ServerSide {
         if files.mode == TlsMode::Disable {
             return Ok(None);
         }
-        let builder = ClientConfig::builder_with_provider(files.options.provider())
+        let provider = files.options.provider();
+        let builder = ClientConfig::builder_with_provider(provider.clone())
             .with_protocol_versions(&files.options.versions())
             .map_err(TlsError::Rejected)?;
-        let verifier: Arc<dyn ServerCertVerifier> = Arc::new(Verifier::new(files)?);
+        let verifier = ServerVerifier::new(files)?;
         let builder = builder
             .dangerous()
-            .with_custom_certificate_verifier(verifier);
+            .with_custom_certificate_verifier(Arc::new(verifier));
         let mut config = match (&files.certificate, &files.key) {
-            (Some(certificate), Some(key)) => builder
-                .with_client_auth_cert(read_certificates(certificate)?, read_key(key)?)
-                .map_err(TlsError::Rejected)?,
+            (Some(certificate), Some(key)) => {
+                let own =
+                    own::certified(read_certificates(certificate)?, read_key(key)?, &provider)
+                        .map_err(TlsError::Rejected)?;
+                builder.with_client_cert_resolver(Arc::new(own))
+            }
             (None, None) => builder.with_no_client_auth(),
             (Some(_), None) | (None, Some(_)) => return Err(TlsError::Incomplete),
         };
@@ -213,107 +208,6 @@ pub enum TlsError {
     /// The authorities cannot be used.
     #[error("certificate authorities refused: {0}")]
     Verifier(String),
-}
-
-/// Checks a server's certificate as far as the mode asks.
-///
-/// rustls checks everything or nothing; `require` and `verify-ca` are what lies between.
-#[derive(Debug)]
-struct Verifier {
-    mode: TlsMode,
-    inner: Option<Arc<WebPkiServerVerifier>>,
-    roots: Vec<CertificateDer<'static>>,
-    provider: Arc<CryptoProvider>,
-}
-
-impl Verifier {
-    fn new(files: &TlsFiles) -> Result<Self, TlsError> {
-        let provider = files.options.provider();
-        // As in libpq, an authority that is named is used: `require` then verifies the chain.
-        let verifies = files.mode == TlsMode::Require && files.ca.is_some();
-        let mode = if verifies {
-            TlsMode::VerifyCa
-        } else {
-            files.mode
-        };
-        if mode < TlsMode::VerifyCa {
-            return Ok(Self {
-                mode,
-                inner: None,
-                roots: Vec::new(),
-                provider,
-            });
-        }
-        let ca = files.ca.as_ref().ok_or(TlsError::NoAuthority)?;
-        let roots = Arc::new(read_roots(ca)?);
-        let inner = WebPkiServerVerifier::builder_with_provider(roots, provider.clone())
-            .build()
-            .map_err(|e| TlsError::Verifier(e.to_string()))?;
-        Ok(Self {
-            mode,
-            inner: Some(inner),
-            roots: read_certificates(ca)?,
-            provider,
-        })
-    }
-}
-
-impl ServerCertVerifier for Verifier {
-    fn verify_server_cert(
-        &self,
-        end_entity: &CertificateDer<'_>,
-        intermediates: &[CertificateDer<'_>],
-        server_name: &ServerName<'_>,
-        ocsp_response: &[u8],
-        now: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
-        let Some(inner) = &self.inner else {
-            return Ok(ServerCertVerified::assertion());
-        };
-        let verdict =
-            inner.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now);
-        let by_name = self.mode == TlsMode::VerifyFull;
-        match verdict {
-            Err(rustls::Error::InvalidCertificate(
-                CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
-            )) if !by_name => Ok(ServerCertVerified::assertion()),
-            // A self-signed certificate that is itself the authority: common with PostgreSQL.
-            Err(_) if self.roots.iter().any(|root| root == end_entity) => {
-                if by_name {
-                    let parsed = rustls::server::ParsedCertificate::try_from(end_entity)?;
-                    rustls::client::verify_server_name(&parsed, server_name)?;
-                }
-                Ok(ServerCertVerified::assertion())
-            }
-            verdict => verdict,
-        }
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        let algorithms = &self.provider.signature_verification_algorithms;
-        rustls::crypto::verify_tls12_signature(message, cert, dss, algorithms)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        let algorithms = &self.provider.signature_verification_algorithms;
-        rustls::crypto::verify_tls13_signature(message, cert, dss, algorithms)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.provider
-            .signature_verification_algorithms
-            .supported_schemes()
-    }
 }
 
 fn read_certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
