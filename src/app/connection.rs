@@ -10,6 +10,7 @@ use crate::app::place::Place;
 use crate::auth::method::Method;
 use crate::auth::names::UserName;
 use crate::console::{self, Role, Seat, is_console};
+use crate::pool::pools::ConsolePlace;
 use crate::pool::server::line::CRASHED;
 use crate::pool::workshop::next_id;
 use crate::session::carried::Arrived;
@@ -242,29 +243,30 @@ async fn tell(mut stream: Stream, error: &SessionError, place: &Place) {
     let _ = tokio::time::timeout(LAST_WORDS, last).await;
 }
 
-/// What a user of the console may do, and its place among the clients of its name: there are
-/// always places for administrators.
+/// What a user of the console may do, and its places among the clients there and those of its
+/// name: there are always places for administrators.
 fn seat_for(
     role: Option<Role>,
     user: &str,
     place: &Place,
-) -> Result<(Role, Option<UserPlace>), SessionError> {
+) -> Result<(Role, (ConsolePlace, UserPlace)), SessionError> {
     let role = role.ok_or_else(|| SessionError::Refused(Role::refusal()))?;
     let (cx, user) = (&place.session, UserName::new(user));
     let own = cx.pools.max_clients_of(&user);
     let limit = own.or(cx.settings().max_clients_per_user);
-    let limit = limit.filter(|_| role != Role::Admin);
-    let taken = cx.bench.usages.user_place(&user, limit);
-    if taken.is_none() {
-        return Err(PoolerError::MaxUserClients.into());
-    }
-    Ok((role, taken))
+    let unless_admin = |limit: Option<usize>| limit.filter(|_| role != Role::Admin);
+    let on_console = unless_admin(cx.settings().max_console_clients);
+    let on_console = cx.pools.console_place(on_console);
+    let on_console = on_console.ok_or(PoolerError::MaxDatabaseClients)?;
+    let of_user = cx.bench.usages.user_place(&user, unless_admin(limit));
+    let of_user = of_user.ok_or(PoolerError::MaxUserClients)?;
+    Ok((role, (on_console, of_user)))
 }
 
 /// Serves an administrator, or turns away who is none.
 async fn console(proved: Box<Proved>, role: Option<Role>, place: &Place, client: &Rc<Client>) {
     let user = client.user.borrow().clone();
-    let (role, _place) = match seat_for(role, &user, place) {
+    let (role, _places) = match seat_for(role, &user, place) {
         Ok(seat) => seat,
         Err(error) => {
             info!(
