@@ -19,14 +19,12 @@ use crate::session::error::SessionError;
 use crate::session::lines;
 use crate::session::login::Proved;
 use crate::session::roster::Client;
-use crate::session::serve::{Farewell, Session};
+use crate::session::serve::{Farewell, Session, shutting_down};
 use crate::session::startup::{Hello, negotiate};
 use crate::session::stats::LoginStats;
 use crate::session::usage::UserPlace;
-use crate::wire::error_response::ErrorResponse;
 use crate::wire::pooler_error::PoolerError;
 use crate::wire::socket::Socket;
-use crate::wire::sqlstate::SqlState;
 use crate::wire::stream::Stream;
 
 /// Serves a connection to its end.
@@ -188,10 +186,7 @@ async fn run(mut session: Box<Session>, place: &Place, client: &Client) {
     let ended = session.serve(&place.session).await;
     let last = match &ended {
         Ok(Farewell::ClientLeft | Farewell::ClientVanished) => None,
-        Ok(Farewell::Drained) => Some(
-            ErrorResponse::fatal(SqlState::ADMIN_SHUTDOWN, "server shutting down")
-                .or_as_pgbouncer("server shutting down"),
-        ),
+        Ok(Farewell::Drained) => Some(shutting_down()),
         Err(error) => error.to_client(),
     };
     let style = place.session.settings().errors;

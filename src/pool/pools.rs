@@ -319,6 +319,7 @@ impl Pools {
         credentials: Arc<Credentials>,
         registry: Arc<Registry>,
     ) -> Workshop {
+        registry.close_fast(database.pool.server_fast_close);
         let budgets = [
             state.size_budget(key, &database.pool),
             state.database_budget(&database.name),
