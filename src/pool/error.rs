@@ -78,9 +78,10 @@ impl ConnectError {
 
     /// Whether the server has no database of the name it was asked for.
     pub fn is_without_database(&self) -> bool {
-        let first = match self {
-            Self::Cached(first) => first,
-            error => error,
+        let first = if let Self::Cached(first) = self {
+            first.as_ref()
+        } else {
+            self
         };
         matches!(first, Self::Refused(error) if error.code == SqlState::INVALID_CATALOG_NAME)
     }
