@@ -10,6 +10,7 @@ use crate::app::place::Place;
 use crate::auth::method::Method;
 use crate::auth::names::UserName;
 use crate::console::{self, Role, Seat, is_console};
+use crate::pool::pools::ConsolePlace;
 use crate::pool::server::line::CRASHED;
 use crate::pool::workshop::next_id;
 use crate::session::carried::Arrived;
@@ -18,14 +19,12 @@ use crate::session::error::SessionError;
 use crate::session::lines;
 use crate::session::login::Proved;
 use crate::session::roster::Client;
-use crate::session::serve::{Farewell, Session};
+use crate::session::serve::{Farewell, Session, shutting_down};
 use crate::session::startup::{Hello, negotiate};
 use crate::session::stats::LoginStats;
 use crate::session::usage::UserPlace;
-use crate::wire::error_response::ErrorResponse;
 use crate::wire::pooler_error::PoolerError;
 use crate::wire::socket::Socket;
-use crate::wire::sqlstate::SqlState;
 use crate::wire::stream::Stream;
 
 /// Serves a connection to its end.
@@ -187,10 +186,7 @@ async fn run(mut session: Box<Session>, place: &Place, client: &Client) {
     let ended = session.serve(&place.session).await;
     let last = match &ended {
         Ok(Farewell::ClientLeft | Farewell::ClientVanished) => None,
-        Ok(Farewell::Drained) => Some(
-            ErrorResponse::fatal(SqlState::ADMIN_SHUTDOWN, "server shutting down")
-                .or_as_pgbouncer("server shutting down"),
-        ),
+        Ok(Farewell::Drained) => Some(shutting_down()),
         Err(error) => error.to_client(),
     };
     let style = place.session.settings().errors;
@@ -242,29 +238,30 @@ async fn tell(mut stream: Stream, error: &SessionError, place: &Place) {
     let _ = tokio::time::timeout(LAST_WORDS, last).await;
 }
 
-/// What a user of the console may do, and its place among the clients of its name: there are
-/// always places for administrators.
+/// What a user of the console may do, and its places among the clients there and those of its
+/// name: there are always places for administrators.
 fn seat_for(
     role: Option<Role>,
     user: &str,
     place: &Place,
-) -> Result<(Role, Option<UserPlace>), SessionError> {
+) -> Result<(Role, (ConsolePlace, UserPlace)), SessionError> {
     let role = role.ok_or_else(|| SessionError::Refused(Role::refusal()))?;
     let (cx, user) = (&place.session, UserName::new(user));
     let own = cx.pools.max_clients_of(&user);
     let limit = own.or(cx.settings().max_clients_per_user);
-    let limit = limit.filter(|_| role != Role::Admin);
-    let taken = cx.bench.usages.user_place(&user, limit);
-    if taken.is_none() {
-        return Err(PoolerError::MaxUserClients.into());
-    }
-    Ok((role, taken))
+    let unless_admin = |limit: Option<usize>| limit.filter(|_| role != Role::Admin);
+    let on_console = unless_admin(cx.settings().max_console_clients);
+    let on_console = cx.pools.console_place(on_console);
+    let on_console = on_console.ok_or(PoolerError::MaxDatabaseClients)?;
+    let of_user = cx.bench.usages.user_place(&user, unless_admin(limit));
+    let of_user = of_user.ok_or(PoolerError::MaxUserClients)?;
+    Ok((role, (on_console, of_user)))
 }
 
 /// Serves an administrator, or turns away who is none.
 async fn console(proved: Box<Proved>, role: Option<Role>, place: &Place, client: &Rc<Client>) {
     let user = client.user.borrow().clone();
-    let (role, _place) = match seat_for(role, &user, place) {
+    let (role, _places) = match seat_for(role, &user, place) {
         Ok(seat) => seat,
         Err(error) => {
             info!(

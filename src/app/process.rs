@@ -334,7 +334,9 @@ impl Control for Process {
                 let own = pools.users.get(name.as_str());
                 UserRow {
                     max_connections: pools.most_servers_of(name.as_str()),
-                    max_clients: own.and_then(|own| own.max_clients),
+                    max_clients: own
+                        .and_then(|own| own.max_clients)
+                        .or(settings.session.max_clients_per_user),
                     pool: own.map(|own| own.pool.clone()).unwrap_or_default(),
                     name: name.to_string(),
                 }

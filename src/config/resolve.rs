@@ -72,8 +72,6 @@ fn session(root: &Table<'_>) -> SessionSettings {
     let rounds = auth.or("scram_iterations", &Count(1..=MOST_ROUNDS), rounds);
     let packet = u64::try_from(default.max_packet_size).unwrap_or(u64::MAX);
     let packet = clients.or("max_packet_size", &Bytes(packet), packet);
-    // Each database has its own, from this one.
-    clients.or("max_per_database", &limit, None);
     SessionSettings {
         method,
         hba: hba::hba(&auth, method).map(Arc::new),
@@ -90,6 +88,8 @@ fn session(root: &Table<'_>) -> SessionSettings {
         ldap_options: ldap_options.map(Arc::new),
         lookup: users::lookup(&auth.table("lookup")),
         scram_iterations: u32::try_from(rounds).unwrap_or(default.scram_iterations),
+        // Each database has its own, from this one.
+        max_console_clients: clients.or("max_per_database", &limit, None),
         max_clients_per_user: clients.or("max_per_user", &limit, None),
         disable_pqexec: clients.or("disable_pqexec", &Flag, false),
         max_packet_size: usize::try_from(packet).unwrap_or(default.max_packet_size),

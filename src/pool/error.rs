@@ -76,6 +76,16 @@ impl ConnectError {
         }
     }
 
+    /// Whether the server has no database of the name it was asked for.
+    pub fn is_without_database(&self) -> bool {
+        let first = if let Self::Cached(first) = self {
+            first.as_ref()
+        } else {
+            self
+        };
+        matches!(first, Self::Refused(error) if error.code == SqlState::INVALID_CATALOG_NAME)
+    }
+
     /// What it is in a line of the log, in PgBouncer's words where it has some.
     pub fn reason(&self) -> String {
         match self {

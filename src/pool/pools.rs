@@ -37,7 +37,7 @@ use crate::pool::settings::{DatabaseSettings, PoolSettings, PoolsSettings};
 use crate::pool::timeouts::Timeouts;
 use crate::pool::workshop::{Surroundings, Workshop};
 
-pub use places::{ClientPlace, NoPlace};
+pub use places::{ClientPlace, ConsolePlace, NoPlace};
 
 /// The pools, each made when somebody first needs it.
 #[derive(Debug)]
@@ -46,6 +46,8 @@ pub struct Pools {
     workers: usize,
     /// Clients of all databases.
     clients: Arc<AtomicUsize>,
+    /// Clients of the console.
+    console: Arc<AtomicUsize>,
     dns: Arc<Dns>,
     /// Told when a server is closed or a login has ended.
     changed: Arc<Notify>,
@@ -99,6 +101,7 @@ impl Pools {
                 state,
                 workers,
                 clients: Arc::default(),
+                console: Arc::default(),
                 dns,
                 changed: Arc::default(),
                 myself: myself.clone(),
@@ -316,6 +319,7 @@ impl Pools {
         credentials: Arc<Credentials>,
         registry: Arc<Registry>,
     ) -> Workshop {
+        registry.close_fast(database.pool.server_fast_close);
         let budgets = [
             state.size_budget(key, &database.pool),
             state.database_budget(&database.name),

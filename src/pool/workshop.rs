@@ -23,8 +23,8 @@ use crate::pool::server::line::{self, ServerLine};
 use crate::pool::server::login::{LogIn, LoggedIn};
 use crate::pool::server::reset::Soil;
 use crate::pool::server::{Server, Unnamed};
-use crate::pool::settings::DatabaseSettings;
 use crate::pool::settings::users::UserSettings;
+use crate::pool::settings::{DatabaseSettings, ServerAddress};
 use crate::pool::statement::OnServer;
 use crate::pool::tracked::Tracked;
 use crate::wire::buffer::Inbox;
@@ -295,7 +295,14 @@ impl Workshop {
             parameters: &parameters,
             connect_query: self.database.connect_query.as_deref(),
         };
-        let (logged_in, place) = self.target.open(&asks).await?;
+        let whose = (
+            self.database.name.as_str(),
+            self.credentials.user().as_str(),
+        );
+        let passed_over = |host: &ServerAddress, error: &ConnectError| {
+            ServerLine::failed(whose, &host.to_string(), &error.reason());
+        };
+        let (logged_in, place) = self.target.open(&asks, passed_over).await?;
         let LoggedIn {
             stream,
             parameters,
@@ -306,10 +313,6 @@ impl Workshop {
         let id = next_id();
         let seen = (stream.socket(), stream.tls());
         let info = ServerInfo::register(&self.registry, place, key, seen, (id, epoch));
-        let whose = (
-            self.database.name.as_str(),
-            self.credentials.user().as_str(),
-        );
         let line = ServerLine::open(&info, whose, stream.socket().peer_name());
         let now = Instant::now();
         let lifetime = self.database.pool.server_lifetime;

@@ -109,7 +109,7 @@ pub(super) async fn look_up(
     }
     answer.map_err(|why| {
         error!(%user, lookup.user = %asker, lookup.database = %place, error = %why, "cannot look up a user");
-        PoolerError::ConfigError.into()
+        why.to_client(place == database)
     })
 }
 
@@ -132,6 +132,23 @@ enum Failure {
     Lookup(#[from] LookupError),
     #[error("the query returns a secret that cannot be used: {0}")]
     Secret(#[from] SecretError),
+}
+
+impl Failure {
+    /// What the client is told: that the database it asked for (`is_its_own`) does not exist on
+    /// the server; of anything else only the log tells.
+    fn to_client(&self, is_its_own: bool) -> SessionError {
+        match self {
+            Self::Checkout(CheckoutError::Connect(error))
+                if is_its_own && error.is_without_database() =>
+            {
+                SessionError::Refused(error.to_client())
+            }
+            Self::Checkout(_) | Self::Lookup(_) | Self::NoDatabase(_) | Self::Secret(_) => {
+                PoolerError::ConfigError.into()
+            }
+        }
+    }
 }
 
 struct Question<'a> {

@@ -9,7 +9,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 use std::time::Instant;
 
-use crate::pool::server::Server;
+use crate::pool::server::{Server, line};
 use crate::pool::settings::PoolMode;
 use crate::pool::tracked::Values;
 use crate::pool::{Lease, Pool};
@@ -218,7 +218,7 @@ impl Exchange<'_> {
         if !server.info.is_obsolete() || self.mode != PoolMode::Session {
             return Ok(());
         }
-        let closes = self.pool.settings().server_fast_close
+        let closes = server.info.closes_fast()
             && server.replies.is_quiet()
             && self.line.upstream.is_between_messages()
             && self.line.inbox.unread().is_empty();
@@ -396,6 +396,7 @@ impl Exchange<'_> {
         }
         let in_block = server.replies.status() != TransactionStatus::Idle;
         if seen.readies > 0 && in_block && self.mode == PoolMode::Statement {
+            server.line.because(line::TRANSACTION_BLOCK);
             return Err(SessionError::Refused(PoolerError::TransactionBlock.into()));
         }
         Ok(())

@@ -244,6 +244,10 @@ impl Session {
                     if kept.is_some() && !client.standstill.is_wanted() {
                         return Poll::Ready(Ok(kept.take()));
                     }
+                    // It might wait for one whose end is waited for.
+                    if cx.is_draining() && kept.is_none() {
+                        return Poll::Ready(Err(SessionError::Refused(shutting_down())));
+                    }
                     if client.state.get() != ClientState::Waiting {
                         client.progress.waits();
                         client.enter(ClientState::Waiting, began);
@@ -560,6 +564,12 @@ fn release(cx: &Context, lease: Lease, now: Instant) {
             tokio::task::spawn_local(cleaning.run(cx.worker));
         }
     }
+}
+
+/// What a client is told that has no server and gets none any more.
+pub fn shutting_down() -> ErrorResponse {
+    let text = "server shutting down";
+    ErrorResponse::fatal(SqlState::ADMIN_SHUTDOWN, text).or_as_pgbouncer(text)
 }
 
 /// Closes the server of a client that is gone or has to go, after whatever runs on it was

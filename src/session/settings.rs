@@ -50,6 +50,9 @@ pub struct SessionSettings {
     pub lookup: Lookup,
     /// Rounds in which SCRAM keys are derived from plain passwords.
     pub scram_iterations: u32,
+    /// Most clients of the console, as of a database that says nothing else; administrators are
+    /// let in beyond that. `None`: no limit.
+    pub max_console_clients: Option<usize>,
     /// Most clients of one user, where the user's own settings say nothing else. `None`: no limit.
     pub max_clients_per_user: Option<usize>,
     /// Whether simple queries are refused.
@@ -113,6 +116,7 @@ impl Default for SessionSettings {
             ldap_options: None,
             lookup: Lookup::default(),
             scram_iterations: 4096,
+            max_console_clients: None,
             max_clients_per_user: None,
             disable_pqexec: false,
             max_packet_size: MOST_PACKET,

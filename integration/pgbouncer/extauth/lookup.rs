@@ -169,6 +169,16 @@ async fn users_of_a_database_that_nobody_listed_are_looked_up_too() {
         assert_eq!(whoami(&client).await, "alice", "{lookup}");
         login(&pooler, "alice", "wrong").await.unwrap_err();
     }
+    // Where the server has no such database, it says so, and the client hears it.
+    let command = std::process::Command::new(env!("CARGO_BIN_EXE_pgwarden"));
+    let pooler = Pooler::start_with(&settings(""), USERS, command).await;
+    let mut config = tokio_postgres::Config::new();
+    config.host("127.0.0.1").port(pooler.port).user("alice");
+    config.password("alice").dbname("nowhere");
+    let refused = connect_with(&config).await.map(drop).unwrap_err();
+    let told = refused.as_db_error().unwrap();
+    assert_eq!(told.code().code(), "3D000");
+    assert_eq!(told.message(), "database \"nowhere\" does not exist");
 }
 
 /// CVE-2025-12819: a client's search_path reached the lookup.

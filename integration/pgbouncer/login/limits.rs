@@ -2,6 +2,7 @@
 
 use bytes::BytesMut;
 use postgres_protocol::message::frontend;
+use tokio_postgres::SimpleQueryMessage;
 
 use super::{client, enters, refused, start, told};
 use crate::support::eventually;
@@ -71,6 +72,38 @@ async fn a_users_own_limit_goes_before_that_of_all() {
     let text = "client connections exceeded (max_user_client_connections)";
     assert_eq!(refused(enters(&alice).await), told(text));
     drop(inside);
+}
+
+#[tokio::test]
+async fn the_console_has_room_for_as_many_as_a_database_and_for_administrators() {
+    let postgres = Postgres::start().await;
+    let console = "[console]\nadmins = [\"boss\"]\nviewers = [\"alice\", \"bob\"]\n";
+    let limit = "max_per_database = 1\nmax_per_user = 7";
+    let settings = format!("{AUTH}{console}[clients]\n{limit}\n");
+    let pooler = start(&postgres, &settings, USERS).await;
+    let on_console = |user: &'static str| client(pooler.port, user, "pgbouncer", Some(user));
+    let inside = enters(&on_console("alice")).await.unwrap();
+    let text = "client connections exceeded (max_db_client_connections)";
+    assert_eq!(refused(enters(&on_console("bob")).await), told(text));
+    let boss = enters(&on_console("boss")).await.unwrap();
+    let most = async |show: &str, name: &str, column: &str| {
+        let rows = boss.simple_query(show).await.unwrap();
+        let of_name = rows.iter().find_map(|message| match message {
+            SimpleQueryMessage::Row(row) if row.get("name") == Some(name) => Some(row),
+            _ => None,
+        });
+        of_name.unwrap().get(column).unwrap().to_owned()
+    };
+    let of_console = most("SHOW DATABASES", "pgbouncer", "max_client_connections");
+    assert_eq!(of_console.await, "1");
+    // Who has no limit of its own has that of all.
+    let of_alice = most("SHOW USERS", "alice", "max_user_client_connections");
+    assert_eq!(of_alice.await, "7");
+    drop((inside, boss));
+    eventually("the place is free", async || {
+        enters(&on_console("bob")).await.is_ok()
+    })
+    .await;
 }
 
 #[tokio::test]

@@ -122,10 +122,12 @@ fn console(view: &View<'_>) -> Vec<Value> {
         .iter()
         .filter(|client| is_console(&client.database));
     let settings = view.control.settings();
-    let port = settings
-        .iter()
-        .find(|row| matches!(row.key.as_str(), "listen_port" | "listen.port"))
-        .and_then(|row| row.value.parse::<u16>().ok());
+    let setting = |name: &str| {
+        let row = settings.iter().find(|row| row.key == name);
+        row.and_then(|row| row.value.parse::<u32>().ok())
+    };
+    let port = setting("listen_port").or_else(|| setting("listen.port"));
+    let most = setting("max_db_client_connections");
     vec![
         NAMES[0].into(),
         Value::Null,
@@ -140,7 +142,7 @@ fn console(view: &View<'_>) -> Vec<Value> {
         Value::Null,
         Value::Int4(0),
         Value::Int4(0),
-        Value::Int4(0),
+        Value::int4(most.unwrap_or(0)),
         Value::int4(clients.count()),
         Value::Int4(0),
         Value::Int4(0),

@@ -35,6 +35,12 @@ impl Pools {
         })
     }
 
+    /// A place for a client of the console, which has a limit like a database's; `None`: there is
+    /// none left.
+    pub fn console_place(&self, limit: Option<usize>) -> Option<ConsolePlace> {
+        Count::below(&self.console, limit).map(ConsolePlace)
+    }
+
     /// Clients that have a place: of all databases, or of one.
     pub fn clients(&self, database: Option<&DatabaseName>) -> usize {
         match database {
@@ -54,6 +60,10 @@ pub struct ClientPlace {
     _of_all: Count,
     _of_database: Count,
 }
+
+/// The place of a client of the console; given up when dropped.
+#[derive(Debug)]
+pub struct ConsolePlace(#[allow(dead_code, reason = "it counts until it is dropped")] Count);
 
 /// There is no place for another client.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]

@@ -61,11 +61,16 @@ enum End {
 
 impl Target {
     /// Connects to the host whose turn it is and logs in there; where that cannot be reached, at
-    /// the next one, each address of each host once. Not cancel safe.
+    /// the next one, each address of each host once. `passed_over` is told of each host before
+    /// the next one is tried. Not cancel safe.
     ///
     /// # Errors
     /// Those of the last address, or a server refused the login, which the others would do too.
-    pub async fn open(&self, asks: &LogIn<'_>) -> Result<(LoggedIn, Place), ConnectError> {
+    pub async fn open(
+        &self,
+        asks: &LogIn<'_>,
+        passed_over: impl Fn(&ServerAddress, &ConnectError),
+    ) -> Result<(LoggedIn, Place), ConnectError> {
         let count = self.hosts.addresses.len().max(1);
         let first = match self.hosts.balance {
             LoadBalanceHosts::RoundRobin => self.next.fetch_add(1, Ordering::Relaxed),
@@ -83,6 +88,9 @@ impl Target {
             }
             if self.hosts.balance == LoadBalanceHosts::Disable {
                 self.next.store((at + 1) % count, Ordering::Relaxed);
+            }
+            if at - first + 1 < count {
+                passed_over(host, &failure);
             }
         }
         Err(failure)

@@ -195,6 +195,11 @@ impl ServerInfo {
         self.epoch.load(Ordering::Relaxed) != self.registry.epoch.load(Ordering::Relaxed)
     }
 
+    /// Whether that is not waited for: its client is sent away between two transactions.
+    pub fn closes_fast(&self) -> bool {
+        self.registry.closes_fast.load(Ordering::Relaxed)
+    }
+
     /// Has it closed when it comes back.
     pub(in crate::pool) fn make_obsolete(&self) {
         self.epoch.store(OBSOLETE, Ordering::SeqCst);
@@ -240,6 +245,8 @@ pub struct Registry {
     pub stats: Arc<Stats>,
     /// Raised to have all servers of before closed.
     epoch: AtomicU64,
+    /// Whether clients of session mode are ended for that, as the settings are now.
+    closes_fast: AtomicBool,
     /// Servers being opened.
     logins: AtomicUsize,
     /// Told when a server is closed or a login has ended: one for all pools.
@@ -247,11 +254,17 @@ pub struct Registry {
 }
 
 impl Registry {
+    /// By `server_fast_close`, for the servers that there are as well.
+    pub(in crate::pool) fn close_fast(&self, wanted: bool) {
+        self.closes_fast.store(wanted, Ordering::Relaxed);
+    }
+
     pub(in crate::pool) fn new(workers: usize, changed: Arc<Notify>) -> Self {
         Self {
             servers: Mutex::default(),
             stats: Arc::new(Stats::new(workers)),
             epoch: AtomicU64::new(0),
+            closes_fast: AtomicBool::new(false),
             logins: AtomicUsize::new(0),
             changed,
         }

@@ -102,6 +102,8 @@ pub const LIFETIME: &str = "server lifetime over";
 pub const PAUSED: &str = "pause mode";
 /// It did not answer the check.
 pub const TEST_FAILED: &str = "test query failed";
+/// Its client has begun a transaction block in statement mode.
+pub const TRANSACTION_BLOCK: &str = "transaction blocks not allowed in statement pooling mode";
 /// Its client went away, and something may still be under way.
 pub const UNCLEAN: &str = "client disconnected with query in progress";
 /// Its client went away and left something behind that cannot be cleaned.
