@@ -23,7 +23,10 @@ async fn the_first_client_gets_the_server_that_its_login_has_opened_however_old(
     pid(&mut client).await;
     let id = async |command: &str| -> u64 {
         let shown = console(pooler.port, command).await.fine();
-        let row = shown.rows.iter().find(|row| row[2].as_deref() == Some("shop"));
+        let row = shown
+            .rows
+            .iter()
+            .find(|row| row[2].as_deref() == Some("shop"));
         let id = row.and_then(|row| row[20].as_deref()).unwrap();
         id.parse().unwrap()
     };
