@@ -27,6 +27,7 @@ mod standstill;
 pub mod startup;
 mod statements;
 pub mod stats;
+mod tally;
 mod upstream;
 pub mod usage;
 pub mod welcome;

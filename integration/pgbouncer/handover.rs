@@ -1,5 +1,7 @@
 //! Restarts that clients do not notice: peers, SUSPEND, SHOW FDS and `-R`.
 
+mod descriptors;
+
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};

@@ -154,8 +154,9 @@ impl Line {
             Step::Leave => return Err(Parting::Left),
             Step::Run(run) => {
                 let began = Instant::now();
+                console.count_command();
                 let reply = act(&run.command, console, self).await?;
-                console.count_command(began.elapsed());
+                console.count_time(began.elapsed());
                 debug!(user = %self.user(), command = run.command.word(), "console command");
                 protocol.executed(run, reply, self.outbox.buffer());
             }

@@ -78,11 +78,13 @@ impl Lease {
         Released::Unready(Cleaning(self))
     }
 
-    /// Gives a server back that nobody has used.
+    /// Gives a server back that nobody has used. Its age does not matter: with a lifetime of 0
+    /// the first client still has to get it.
     pub(super) fn put_back(mut self, now: Instant) {
         let server = self.server();
-        let expired = server.expires.is_some_and(|expires| expires <= now);
-        if !expired && !server.info.is_obsolete() {
+        if server.info.is_obsolete() {
+            server.line.because(line::CHANGED);
+        } else {
             self.give_back(now);
         }
     }

@@ -63,11 +63,13 @@ impl Cancel {
         }
         let mut given_up = pin!(given_up);
         loop {
+            let waiting = self.server.wait_to_cancel();
             tokio::select! {
                 biased;
                 () = &mut given_up => return,
                 () = self.server.cancels_delivered() => {}
             }
+            drop(waiting);
             let still = roster.by_key(&self.key).is_some_and(|client| {
                 let server = client.server.borrow();
                 let same_server = server

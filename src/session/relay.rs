@@ -19,7 +19,8 @@ use crate::session::edit::Edit;
 use crate::session::error::SessionError;
 use crate::session::roster::{Client, Signal};
 use crate::session::serve::Session;
-use crate::session::upstream::{Counts, Passage, Scan, Upstream};
+use crate::session::tally::Tally;
+use crate::session::upstream::{Passage, Scan, Upstream};
 use crate::wire::backend::TransactionStatus;
 use crate::wire::buffer::Inbox;
 use crate::wire::error_response::ErrorResponse;
@@ -54,36 +55,6 @@ pub(super) enum End {
     Quiet,
     /// The client is gone in the middle of something.
     Vanished,
-}
-
-/// What an exchange counts, to be added to the pool's counters once at its end.
-#[derive(Debug)]
-pub(super) struct Tally {
-    pub(super) readies: u64,
-    pub(super) received: u64,
-    pub(super) sent: u64,
-    pub(super) statements: Counts,
-    pub(super) error: Option<SqlState>,
-    pub(super) stale_plans: bool,
-    pub(super) reset: bool,
-    pub(super) changed: u64,
-    query_began: Instant,
-}
-
-impl Tally {
-    pub(super) fn new(now: Instant) -> Self {
-        Self {
-            readies: 0,
-            received: 0,
-            sent: 0,
-            statements: Counts::default(),
-            error: None,
-            stale_plans: false,
-            reset: false,
-            changed: 0,
-            query_began: now,
-        }
-    }
 }
 
 /// Runs an exchange. Cancel safe, but for what it leaves on the server: the lease must then be
@@ -283,9 +254,10 @@ impl Exchange<'_> {
             .send(&mut server.outbox, &mut server.stream, cx)
             .map_err(SessionError::ServerLost)?;
         self.line.inbox.consume(done);
-        if idle && self.tally.readies > 0 && !server.replies.is_answered() {
-            self.tally.query_began = Instant::now();
-            self.client.progress.asks(self.tally.query_began);
+        if idle && self.tally.has_answers && !server.replies.is_answered() {
+            let now = Instant::now();
+            self.tally.asks(now);
+            self.client.progress.asks(now);
         }
         self.put_inserts(server, cx)?;
         match scan {
@@ -374,9 +346,14 @@ impl Exchange<'_> {
             self.client.progress.hears();
         } else {
             self.tally.readies += u64::from(seen.readies);
+            self.tally.has_answers = true;
             if server.replies.is_answered() {
                 let in_block = server.replies.status() != TransactionStatus::Idle;
                 self.client.progress.is_answered(in_block);
+                // Where the exchange ends with this answer, its end counts it.
+                if in_block || self.mode == PoolMode::Session {
+                    self.tally.settle(self.pool, in_block, Instant::now());
+                }
             }
         }
         if seen.fatal {
@@ -528,13 +505,6 @@ impl Line {
         }
         parts.client.listen(cx);
         Poll::Pending
-    }
-}
-
-impl Tally {
-    /// How long the latest query took.
-    pub(super) fn query_began(&self) -> Instant {
-        self.query_began
     }
 }
 

@@ -22,8 +22,9 @@ use crate::session::carried::Parts;
 use crate::session::context::Context;
 use crate::session::downstream::bit;
 use crate::session::error::SessionError;
-use crate::session::relay::{End, Line, MAX_UNREAD, Tally, exchange};
+use crate::session::relay::{End, Line, MAX_UNREAD, exchange};
 use crate::session::roster::{Client, ClientState, Signal};
+use crate::session::tally::{Tally, micros};
 use crate::session::upstream::Scan;
 use crate::session::usage::{Connected, UserPlace};
 use crate::wire::backend::{self, TransactionStatus};
@@ -104,7 +105,8 @@ impl Session {
             let info = &lease.server().info;
             info.lend(self.client.id, lent);
             self.client.server.replace(Some(info.clone()));
-            let mut tally = Tally::new(lent);
+            self.count_assignment(cx, lent.duration_since(began));
+            let mut tally = Tally::new(cx.worker, lent);
             tally.received = self.line.inbox.unread().len().saturating_sub(counted) as u64;
             let ended = if is_linked {
                 exchange(self, &mut lease, &mut tally).await
@@ -113,7 +115,7 @@ impl Session {
             };
             self.client.server.replace(None);
             now = Instant::now();
-            self.count(cx, &tally, [began, lent, now]);
+            self.count(cx, &mut tally, now);
             match ended {
                 Ok(End::Quiet) => {
                     if tally.reset {
@@ -495,28 +497,15 @@ impl Session {
         release(cx, lease, now);
     }
 
-    fn count(&mut self, cx: &Context, tally: &Tally, [began, lent, now]: [Instant; 3]) {
+    fn count_assignment(&self, cx: &Context, wait: Duration) {
         let counters = self.pool.stats().of(cx.worker);
-        let micros = |duration: Duration| u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
         counters.server_assignments.add(1);
-        counters.xacts.add(1);
-        counters.queries.add(tally.readies);
-        counters.bytes_received.add(tally.received);
-        counters.bytes_sent.add(tally.sent);
-        counters.client_parses.add(tally.statements.parses);
-        counters.server_parses.add(tally.statements.server_parses);
-        counters.binds.add(tally.statements.binds);
-        let (xact, query, wait) = (
-            now.duration_since(lent),
-            now.duration_since(tally.query_began()),
-            lent.duration_since(began),
-        );
-        counters.xact_time.add(micros(xact));
-        counters.query_time.add(micros(query));
         counters.wait_time.add(micros(wait));
-        counters.xact_times.record(xact);
-        counters.query_times.record(query);
         counters.wait_times.record(wait);
+    }
+
+    fn count(&mut self, cx: &Context, tally: &mut Tally, now: Instant) {
+        tally.settle(&self.pool, false, now);
         if let Some(code) = tally.error {
             cx.logins.error(code);
         }

@@ -179,6 +179,34 @@ async fn statistics_count_transactions_and_queries() {
 }
 
 #[tokio::test]
+async fn a_session_is_counted_while_it_lasts() {
+    let postgres = Postgres::start().await;
+    let pooler = pooler(&postgres, "[pool]\nmode = \"session\"\n").await;
+    let mut client = Raw::app(pooler.port).await;
+    for sql in ["begin", "select 1", "select 1", "commit", "select 2"] {
+        client.query(sql).await.fine();
+    }
+    client.query("begin").await.fine();
+    let mut console = console(&pooler).await;
+    let mut stats = Table::default();
+    eventually("all is counted", async || {
+        stats = Table::of(&mut console, "SHOW STATS").await;
+        stats.value("total_query_count", ("database", "shop")) == "6"
+    })
+    .await;
+    let value = |column: &str| stats.value(column, ("database", "shop"));
+    assert_eq!(value("total_xact_count"), "2");
+    assert_eq!(value("total_server_assignment_count"), "1");
+    assert!(value("total_sent").parse::<u64>().unwrap() > 40);
+    drop(client);
+    eventually("the transaction that was open is counted", async || {
+        let stats = Table::of(&mut console, "SHOW STATS").await;
+        stats.value("total_xact_count", ("database", "shop")) == "3"
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn set_changes_a_setting_until_the_next_reload() {
     let postgres = Postgres::start().await;
     let pooler = pooler(&postgres, "").await;

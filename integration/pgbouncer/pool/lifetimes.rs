@@ -15,6 +15,26 @@ async fn with_a_lifetime_of_nothing_a_server_is_used_once() {
 }
 
 #[tokio::test]
+async fn the_first_client_gets_the_server_that_its_login_has_opened_however_old() {
+    let postgres = Postgres::start().await;
+    let settings = shop(&postgres, "mode = \"session\"\nserver_lifetime = \"0s\"");
+    let pooler = Pooler::start(&settings).await;
+    let mut client = Raw::app(pooler.port).await;
+    pid(&mut client).await;
+    let id = async |command: &str| -> u64 {
+        let shown = console(pooler.port, command).await.fine();
+        let row = shown
+            .rows
+            .iter()
+            .find(|row| row[2].as_deref() == Some("shop"));
+        let id = row.and_then(|row| row[20].as_deref()).unwrap();
+        id.parse().unwrap()
+    };
+    // Clients and servers are numbered together: no server came between these two.
+    assert_eq!(id("SHOW SERVERS").await, id("SHOW CLIENTS").await + 1);
+}
+
+#[tokio::test]
 async fn the_server_that_was_used_last_is_used_next_unless_it_is_round_robin() {
     let postgres = Postgres::start().await;
     for (setting, round_robin) in [("", false), ("server_round_robin = true", true)] {

@@ -34,6 +34,8 @@ struct Row {
     mode: Option<PoolMode>,
     cl_active: usize,
     cl_waiting: usize,
+    cancels: u32,
+    cancels_waiting: u32,
     sv_active: usize,
     sv_being_canceled: usize,
     sv_idle: usize,
@@ -58,6 +60,9 @@ pub(super) fn rows(view: &View<'_>) -> Vec<Vec<Value>> {
         }
         row.sv_login += pool.logins();
         for server in pool.servers() {
+            let (cancels, waiting) = server.cancels();
+            row.cancels += cancels;
+            row.cancels_waiting += waiting;
             match server.state() {
                 ServerState::Active => row.sv_active += 1,
                 ServerState::BeingCanceled => row.sv_being_canceled += 1,
@@ -87,11 +92,11 @@ pub(super) fn rows(view: &View<'_>) -> Vec<Vec<Value>> {
                 user.into(),
                 Value::int4(row.cl_active),
                 Value::int4(row.cl_waiting),
-                // A cancel request is passed on by a task of its own and is no client of a pool.
-                Value::Int4(0),
-                Value::Int4(0),
+                Value::int4(row.cancels),
+                Value::int4(row.cancels_waiting),
                 Value::int4(row.sv_active),
-                Value::Int4(0),
+                // Each request that is under way has a connection of its own.
+                Value::int4(row.cancels),
                 Value::int4(row.sv_being_canceled),
                 Value::int4(row.sv_idle),
                 // A server that was used lately is idle here: it is checked when it is lent.

@@ -154,7 +154,8 @@ async fn stats_are_summed_by_database_and_averaged_by_sample() {
     control.pool("ledger", "ben").stats().of(0).xacts.add(3);
     let console = Console::new(control.clone());
     console.count_login();
-    console.count_command(Duration::from_micros(9));
+    console.count_command();
+    console.count_time(Duration::from_micros(9));
     assert_eq!(
         show(Show::StatsTotals, &console).await,
         [

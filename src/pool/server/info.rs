@@ -40,6 +40,8 @@ pub struct ServerInfo {
     tested: AtomicBool,
     /// Cancel requests for it that have not been delivered.
     cancels: AtomicU32,
+    /// Cancel requests that wait for those.
+    cancels_waiting: AtomicU32,
     delivered: Notify,
     /// A cancel request may still arrive at any time.
     unsure: AtomicBool,
@@ -97,6 +99,7 @@ impl ServerInfo {
             born: Instant::now(),
             tested: AtomicBool::new(false),
             cancels: AtomicU32::new(0),
+            cancels_waiting: AtomicU32::new(0),
             delivered: Notify::new(),
             unsure: AtomicBool::new(false),
             registry: registry.clone(),
@@ -173,6 +176,18 @@ impl ServerInfo {
         self.cancels.load(Ordering::SeqCst) > 0
     }
 
+    /// Cancel requests that are under way, and those that wait until these have been delivered.
+    pub fn cancels(&self) -> (u32, u32) {
+        let count = |of: &AtomicU32| of.load(Ordering::Relaxed);
+        (count(&self.cancels), count(&self.cancels_waiting))
+    }
+
+    /// Notes that a cancel request waits, as long as the returned value lives.
+    pub fn wait_to_cancel(&self) -> CancelWaiting<'_> {
+        self.cancels_waiting.fetch_add(1, Ordering::Relaxed);
+        CancelWaiting(self)
+    }
+
     /// Whether a cancel request may still arrive that nobody waits for any more.
     pub fn may_be_canceled_later(&self) -> bool {
         self.unsure.load(Ordering::SeqCst)
@@ -233,6 +248,17 @@ impl Drop for CancelInFlight {
     fn drop(&mut self) {
         self.info.cancels.fetch_sub(1, Ordering::SeqCst);
         self.info.delivered.notify_waiters();
+    }
+}
+
+/// A cancel request that waits for another one.
+#[derive(Debug)]
+#[must_use = "it waits no longer once this is dropped"]
+pub struct CancelWaiting<'a>(&'a ServerInfo);
+
+impl Drop for CancelWaiting<'_> {
+    fn drop(&mut self) {
+        self.0.cancels_waiting.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
