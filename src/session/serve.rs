@@ -32,6 +32,7 @@ use crate::wire::error_response::{ErrorResponse, Severity};
 use crate::wire::frontend::{Frontend, Tag};
 use crate::wire::head::Head;
 use crate::wire::parameters::Parameters;
+use crate::wire::pooler_error::PoolerError;
 use crate::wire::sqlstate::SqlState;
 
 type Result<T> = std::result::Result<T, SessionError>;
@@ -128,7 +129,7 @@ impl Session {
                     return Ok(Farewell::ClientLeft);
                 }
                 Ok(End::Vanished) => {
-                    abandon(lease);
+                    abandon(lease, None);
                     return Ok(Farewell::ClientVanished);
                 }
                 // What ran on it has ended with it: there is nothing to cancel.
@@ -137,7 +138,7 @@ impl Session {
                     return Err(error);
                 }
                 Err(error) => {
-                    abandon(lease);
+                    abandon(lease, Some(&error));
                     return Err(error);
                 }
             }
@@ -478,8 +479,9 @@ impl Session {
         }
     }
 
-    fn give_back(&mut self, cx: &Context, lease: Lease, now: Instant) {
+    fn give_back(&mut self, cx: &Context, mut lease: Lease, now: Instant) {
         if self.replication.is_some() {
+            lease.server().line.because(line::REPLICATION);
             return; // nobody else could use it
         }
         release(cx, lease, now);
@@ -490,8 +492,9 @@ impl Session {
     }
 
     /// Gives the server of a client that has said goodbye back, if it may be.
-    fn leave(&self, cx: &Context, lease: Lease, now: Instant) {
+    fn leave(&self, cx: &Context, mut lease: Lease, now: Instant) {
         if self.replication.is_some() {
+            lease.server().line.because(line::REPLICATION);
             return;
         }
         release(cx, lease, now);
@@ -562,12 +565,37 @@ pub fn shutting_down() -> ErrorResponse {
 }
 
 /// Closes the server of a client that is gone or has to go, after whatever runs on it was
-/// cancelled.
-fn abandon(mut lease: Lease) {
-    if lease.server().replies.is_answered() {
+/// cancelled. `error`: what the client has to go for.
+fn abandon(mut lease: Lease, error: Option<&SessionError>) {
+    let server = lease.server();
+    server.line.because(closed_for(server, error));
+    if server.replies.is_answered() {
         return;
     }
     tokio::task::spawn_local(lease.cancel_and_close());
+}
+
+/// Why the server of a client is closed that is gone or has to go.
+fn closed_for(server: &Server, error: Option<&SessionError>) -> &'static str {
+    let told = error.and_then(SessionError::to_client);
+    let of_a_timeout = [
+        (PoolerError::QueryTimeout, line::QUERY_TIMEOUT),
+        (PoolerError::IdleTransactionTimeout, line::IDLE_TRANSACTION),
+        (PoolerError::TransactionTimeout, line::TRANSACTION_TIMEOUT),
+    ];
+    for (timeout, reason) in of_a_timeout {
+        if told.as_ref() == Some(&timeout.into()) {
+            return reason;
+        }
+    }
+    let replies = &server.replies;
+    // Else a transaction block is left open, or a stream of changes, rather than a query.
+    let is_asked = replies.owed() > 0 && !replies.awaits_client();
+    if is_asked && replies.status() == TransactionStatus::Idle {
+        line::UNCLEAN
+    } else {
+        line::UNREADY
+    }
 }
 
 /// For a statement of ours where server_connect_timeout is off.

@@ -89,6 +89,23 @@ async fn pg_basebackup_takes_a_whole_backup_with_its_wal_in_every_mode() {
 }
 
 #[tokio::test]
+async fn a_backup_does_not_stall_where_socket_buffers_are_small() {
+    let postgres = Postgres::start_with(&["wal_level=logical"], HBA).await;
+    postgres.run("alter role app replication").await;
+    let small = "[tcp]\nsocket_buffer = 4096\n";
+    let text = format!("{}{small}", replicated(&postgres, "mode = \"statement\""));
+    let pooler = Pooler::start(&text).await;
+    let target = tempfile::tempdir().unwrap();
+    let dir = target.path().join("backup");
+    let arguments = ["-D", dir.to_str().unwrap(), "-c", "fast", "--no-sync"];
+    run("pg_basebackup", &pooler, &arguments).await;
+    assert!(has_files(&dir, "backup_manifest"));
+    let log = pooler.log();
+    assert!(log.contains("replication client was closed"), "{log}");
+    assert!(!log.contains("with query in progress"), "{log}");
+}
+
+#[tokio::test]
 async fn pg_receivewal_streams_the_wal_of_a_slot() {
     let (postgres, pooler) = stage("mode = \"transaction\"").await;
     let target = tempfile::tempdir().unwrap();

@@ -102,3 +102,34 @@ async fn copy_data_may_come_with_the_statement_that_asks_for_it() {
     assert_eq!(client.reply().await.code(), Some("22P02"));
     assert_eq!(client.value("select pg_backend_pid()").await, pid);
 }
+
+#[tokio::test]
+async fn a_lowered_limit_closes_all_statements_above_it() {
+    let postgres = Postgres::start().await;
+    let pooler = pooler(&postgres, "", ON).await;
+    let mut client = Raw::app(pooler.port).await;
+    for name in ["a", "b", "c", "d"] {
+        client.prepare(name, "select 1").await.fine();
+        client
+            .prepare(&name.repeat(2), &format!("select '{name}'"))
+            .await
+            .fine();
+    }
+    let count = "select count(*) from pg_prepared_statements";
+    assert_eq!(client.value(count).await, "5");
+    pooler
+        .reload(&settings(&postgres, "", &ON.replace("100", "2")))
+        .await;
+    client.prepare("last", "select 'last'").await.fine();
+    assert_eq!(client.value(count).await, "2");
+}
+
+#[tokio::test]
+async fn a_long_name_is_a_name() {
+    let postgres = Postgres::start().await;
+    let pooler = pooler(&postgres, "", ON).await;
+    let mut client = Raw::app(pooler.port).await;
+    let name = "a".repeat(16 * 1024);
+    client.prepare(&name, "select 'long'").await.fine();
+    assert_eq!(client.execute(&name).await.fine().value(), "long");
+}

@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::{last_words, pooler, runs_no_more, servers, settings};
+use crate::support::eventually;
 use crate::support::pooler::Pooler;
 use crate::support::postgres::Postgres;
 use crate::support::raw::Raw;
@@ -20,6 +21,9 @@ async fn a_query_that_runs_too_long_ends_client_and_server_and_is_cancelled() {
         client.send_query(b"select pg_sleep(77)").await;
         assert_eq!(last_words(&mut client).await, "query timeout");
         runs_no_more(&postgres, "pg_sleep(77)").await;
+        let closed = "closing because: query timeout";
+        let says = async || pooler.log().matches(closed).count() == 2; // the client's and its own
+        eventually("its server's line has the reason", says).await;
         let mut next = Raw::app(pooler.port).await;
         assert_ne!(next.value("select pg_backend_pid()").await, pid);
     }

@@ -91,6 +91,10 @@ pub(super) fn bind_tcp(address: SocketAddr, settings: &ListenSettings) -> io::Re
         socket.set_only_v6(true)?;
     }
     socket.set_nonblocking(true)?;
+    // Connections inherit it: a buffer that shrinks later drops what a client has been told to send.
+    if let Some(bytes) = settings.tcp.socket_buffer {
+        socket.set_recv_buffer_size(bytes)?;
+    }
     socket.bind(&address.into())?;
     socket.listen(backlog(settings))?;
     TcpListener::from_std(socket.into())

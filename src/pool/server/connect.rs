@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use rustls::pki_types::ServerName;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpStream, UnixStream};
+use tokio::net::{TcpSocket, UnixStream};
 use tokio_rustls::TlsConnector;
 use tracing::warn;
 
@@ -216,9 +216,14 @@ impl Place {
     async fn socket(&self) -> Result<Socket, ConnectError> {
         Ok(match &self.end {
             End::Tcp(address) => {
-                let socket = TcpStream::connect(address).await?;
+                let socket = match address {
+                    SocketAddr::V4(_) => TcpSocket::new_v4()?,
+                    SocketAddr::V6(_) => TcpSocket::new_v6()?,
+                };
+                // Before it connects: a receive buffer that shrinks afterwards has a peer send
+                // more than fits, and what is dropped is only sent again after a long while.
                 self.tcp.apply(&socket)?;
-                socket.into()
+                socket.connect(*address).await?.into()
             }
             End::Unix(path) => UnixStream::connect(socket_name(path)).await?.into(),
         })

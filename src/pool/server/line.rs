@@ -98,12 +98,20 @@ pub const EVICTED: &str = "evicted";
 pub const IDLE: &str = "server idle timeout";
 /// It is too old.
 pub const LIFETIME: &str = "server lifetime over";
+/// A transaction stood still for too long.
+pub const IDLE_TRANSACTION: &str = "idle transaction timeout";
 /// It is paused.
 pub const PAUSED: &str = "pause mode";
+/// A query took too long.
+pub const QUERY_TIMEOUT: &str = "query timeout";
+/// It was a replication client's, and nobody else could use it.
+pub const REPLICATION: &str = "replication client was closed";
 /// It did not answer the check.
 pub const TEST_FAILED: &str = "test query failed";
 /// Its client has begun a transaction block in statement mode.
 pub const TRANSACTION_BLOCK: &str = "transaction blocks not allowed in statement pooling mode";
+/// A transaction took too long.
+pub const TRANSACTION_TIMEOUT: &str = "transaction timeout";
 /// Its client went away, and something may still be under way.
 pub const UNCLEAN: &str = "client disconnected with query in progress";
 /// Its client went away and left something behind that cannot be cleaned.

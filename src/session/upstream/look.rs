@@ -114,4 +114,4 @@ pub(super) fn target(body: &[u8]) -> Result<(Target, &[u8])> {
 /// server is cleaned after it); a longer named statement is refused.
 const MAX_TEXT: usize = 4 * 1024 * 1024;
 /// Bytes in which the two names of a Bind must end.
-const MAX_NAMES: usize = 4 * 1024;
+const MAX_NAMES: usize = 32 * 1024;

@@ -52,8 +52,7 @@ impl Upstream {
         if self.renames && !name.is_empty() {
             return Err(too_long(head.message_len()));
         }
-        at.counts.parses += 1;
-        at.counts.server_parses += 1;
+        // As in PgBouncer, only what is tracked is counted.
         at.soil(soil);
         if takes_names(rest) {
             at.server.replies.puts_names_at_stake();
@@ -177,7 +176,6 @@ impl Upstream {
         let statement = match self.find(at, name) {
             Found::Ours(statement) => statement,
             Found::Theirs => {
-                at.counts.binds += 1;
                 at.expect(Kind::Bind);
                 self.pass(at, head);
                 return Ok(());
@@ -314,7 +312,6 @@ impl Upstream {
                         .is_none()
                 {
                     at.set_unnamed(mine);
-                    at.counts.server_parses += 1;
                     at.insert(|out| frontend::put_parse(out, b"", parse_rest));
                 }
             }
@@ -413,7 +410,8 @@ impl Upstream {
         }
         at.server.statements.add(statement);
         let limit = at.pool.settings().max_prepared_statements;
-        if let Some(old) = at.server.statements.evict(limit) {
+        // More than one where the limit has been lowered.
+        while let Some(old) = at.server.statements.evict(limit) {
             at.insert(|out| frontend::put_close(out, Target::Statement, old.server_name()));
             let note = Note {
                 statement: old,
