@@ -110,11 +110,16 @@ async fn a_lowered_limit_closes_all_statements_above_it() {
     let mut client = Raw::app(pooler.port).await;
     for name in ["a", "b", "c", "d"] {
         client.prepare(name, "select 1").await.fine();
-        client.prepare(&name.repeat(2), &format!("select '{name}'")).await.fine();
+        client
+            .prepare(&name.repeat(2), &format!("select '{name}'"))
+            .await
+            .fine();
     }
     let count = "select count(*) from pg_prepared_statements";
     assert_eq!(client.value(count).await, "5");
-    pooler.reload(&settings(&postgres, "", &ON.replace("100", "2"))).await;
+    pooler
+        .reload(&settings(&postgres, "", &ON.replace("100", "2")))
+        .await;
     client.prepare("last", "select 'last'").await.fine();
     assert_eq!(client.value(count).await, "2");
 }
