@@ -2,6 +2,7 @@
 
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::policy::admission::Admission;
 use crate::policy::role::Role;
@@ -115,7 +116,7 @@ impl Proved {
             let found = cx
                 .pools
                 .pool_for(&admission, replication.as_ref(), self.secret.clone());
-            found.map_err(no_database)
+            found.map_err(|error| SessionError::from(no_database(error)))
         };
         let mut pool = find_pool()?;
         let place = cx
@@ -135,13 +136,8 @@ impl Proved {
             pool.learn(self.identity.user(), keys.clone());
         }
         let replicates = asked.replication.is_some();
-        let reported = loop {
-            match pool.welcome().await {
-                // A reload has replaced the pool while this client waited for its first server.
-                Err(CheckoutError::Closed) => pool = find_pool()?,
-                reported => break reported.map_err(|error| no_server(error, replicates))?,
-            }
-        };
+        let limit = pool.settings().query_timeout;
+        let reported = within(limit, reported(&mut pool, find_pool, replicates)).await?;
         self.note_start(cx, client, &admission, &pool)?;
         Ok(Prepared {
             admission,
@@ -256,4 +252,28 @@ pub(super) fn meaning(values: &Values, extra: &Parameters, pool: &Pool) -> Arc<s
         return Arc::default();
     }
     format!("{search_path}\0{role}").into()
+}
+
+/// What the servers of a client's pool report. Cancel safe.
+async fn reported(
+    pool: &mut Member,
+    find_pool: impl Fn() -> Result<Member>,
+    replicates: bool,
+) -> Result<Arc<Parameters>> {
+    loop {
+        match pool.welcome().await {
+            // A reload has replaced the pool while this client waited for its first server.
+            Err(CheckoutError::Closed) => *pool = find_pool()?,
+            reported => return reported.map_err(|error| no_server(error, replicates)),
+        }
+    }
+}
+
+/// Who waits for a first server waits no longer than a query may, as in PgBouncer.
+async fn within<T>(limit: Option<Duration>, wait: impl Future<Output = Result<T>>) -> Result<T> {
+    let Some(limit) = limit else {
+        return wait.await;
+    };
+    let waited = tokio::time::timeout(limit, wait).await;
+    waited.unwrap_or_else(|_| Err(PoolerError::QueryTimeoutWaiting.into()))
 }
