@@ -263,17 +263,21 @@ async fn begin_tls(
     let tls = TlsConnector::from(config.clone())
         .connect(name, socket)
         .await
-        .map_err(|error| match error.kind() {
-            // What is wrong with a certificate will be so the next time. OpenSSL's words, which
-            // logs are searched for.
-            io::ErrorKind::InvalidData if is_about_certificate(&error) => {
-                let told = format!("certificate verify failed: {error}");
-                ConnectError::Tls(io::Error::new(error.kind(), told))
-            }
-            io::ErrorKind::InvalidData => ConnectError::Tls(error),
-            _ => ConnectError::Io(error),
-        })?;
+        .map_err(handshake_failure)?;
     Ok(Stream::TlsToServer(Box::new(tls)))
+}
+
+fn handshake_failure(error: io::Error) -> ConnectError {
+    if error.kind() != io::ErrorKind::InvalidData {
+        return ConnectError::Io(error);
+    }
+    // What is wrong with a certificate will be so the next time.
+    if is_about_certificate(&error) {
+        // OpenSSL's words, which logs are searched for.
+        let told = format!("certificate verify failed: {error}");
+        return ConnectError::Tls(io::Error::new(io::ErrorKind::InvalidData, told));
+    }
+    ConnectError::Tls(error)
 }
 
 fn is_about_certificate(error: &io::Error) -> bool {
