@@ -88,9 +88,11 @@ async fn the_console_has_room_for_as_many_as_a_database_and_for_administrators()
     let boss = enters(&on_console("boss")).await.unwrap();
     let most = async |show: &str, name: &str, column: &str| {
         let rows = boss.simple_query(show).await.unwrap();
-        let of_name = rows.iter().find_map(|message| match message {
-            SimpleQueryMessage::Row(row) if row.get("name") == Some(name) => Some(row),
-            _ => None,
+        let of_name = rows.iter().find_map(|message| {
+            if let SimpleQueryMessage::Row(row) = message {
+                return (row.get("name") == Some(name)).then_some(row);
+            }
+            None
         });
         of_name.unwrap().get(column).unwrap().to_owned()
     };
