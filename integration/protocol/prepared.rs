@@ -443,7 +443,7 @@ fn a_close_that_claims_to_be_longer_than_any_name_ends_its_client_and_costs_no_s
         let mut bytes = vec![tag];
         bytes.extend(1_000_000_i32.to_be_bytes());
         bytes.extend(b"Ss\0");
-        bytes.resize(5_000, 0);
+        bytes.resize(40_000, 0);
         client.sends_bytes(&bytes);
         client.receives(fatal("08P01", "malformed message body"));
         let mut other = stage.client("bob");
