@@ -97,9 +97,9 @@ impl Takeover {
         settings: &SessionSettings,
     ) -> io::Result<()> {
         self.old.shut_down()?;
+        let mut arrived = Vec::new();
         for client in self.clients {
-            let arrived = client.arrive(settings, &process.pools).await;
-            process.workers.arrive(arrived);
+            arrived.push(client.arrive(settings, &process.pools).await);
         }
         let mut idle = Vec::new();
         for server in self.servers {
@@ -109,6 +109,10 @@ impl Takeover {
             if let Some(pool) = process.pools.pool_of(&database, &user, secret) {
                 idle.extend(pool.adopt(server).await);
             }
+        }
+        // Only now: who waits for a server would take the place of one that is still to come.
+        for client in arrived {
+            process.workers.arrive(client);
         }
         for lease in idle {
             drop(lease.release(std::time::Instant::now()));
