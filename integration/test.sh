@@ -32,6 +32,10 @@ export PGWARDEN
 say "== tokens of an identity provider"
 integration/oauth/run.sh
 
+say "== the change from PgBouncer, under load"
+integration/pgbouncer/migrate.sh
+say "== the Debian package"
+packaging/test.sh
 say "== bench, short: that it works, not its figures"
 install_pgbouncer
 integration/bench/run.sh --short

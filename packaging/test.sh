@@ -59,7 +59,7 @@ it_installs() {
 its_pages_can_be_read() {
     local page
     for page in man1/pgwarden.1 man5/pgwarden.toml.5; do
-        zcat "/usr/share/man/$page.gz" | groff -man -Tutf8 -ww >"$work/page" 2>"$work/warnings"
+        zcat "/usr/share/man/$page.gz" | groff -k -man -Tutf8 -P-cbou -ww >"$work/page" 2>"$work/warnings"
         [[ $(wc -l <"$work/page") -gt 50 && ! -s $work/warnings ]] || { cat "$work/warnings"; return 1; }
     done
     grep -q query_wait_timeout "$work/page"
