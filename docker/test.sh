@@ -23,7 +23,7 @@ has debootstrap || apt_install debootstrap
 as_root debootstrap --variant=minbase bookworm "$root" >/dev/null \
     || die "debootstrap could not make a Debian"
 # The stage's own lines, with COPY --from=build as the program that is there already.
-stage=$(sed '1,/^FROM debian/d' "$here/Dockerfile")
+stage=$(sed '1,/^FROM debian/d' "$here/Dockerfile" | sed -e ':a' -e '/\\$/N; s/\\\n//; ta')
 while read -r word rest; do
     case $word in
         RUN) as_root chroot "$root" sh -ec "$rest" ;;

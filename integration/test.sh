@@ -34,8 +34,14 @@ integration/oauth/run.sh
 
 say "== the change from PgBouncer, under load"
 integration/pgbouncer/migrate.sh
-say "== the Debian package"
+
+say "== dashboards"
+integration/pgbouncer/exporter.sh
+
+say "== the Debian package, and the container's steps"
 packaging/test.sh
+docker/test.sh
+
 say "== bench, short: that it works, not its figures"
 install_pgbouncer
 integration/bench/run.sh --short

@@ -100,7 +100,8 @@ pub(in super::super) const SETTINGS: &[Key] = &[
     reloadable("syslog", Some("0"), Form::Flag, "log.syslog"),
     reloadable("syslog_facility", Some("daemon"), FACILITY, "log.syslog_facility"),
     reloadable("syslog_ident", Some("pgbouncer"), Form::Text, "log.syslog_ident"),
-    reloadable("tcp_defer_accept", Some("1"), Form::Flag, "listen.tcp_defer_accept"),
+    reloadable("tcp_defer_accept", Some("1"), Form::Flag, "listen.tcp_defer_accept")
+        .without_effect("A connection costs little until its client speaks."),
     reloadable("tcp_keepalive", Some("1"), Form::Flag, "tcp.keepalive"),
     reloadable("tcp_keepcnt", Some("0"), Form::Limit, "tcp.keepcnt"),
     reloadable("tcp_keepidle", Some("0"), Form::Seconds, "tcp.keepidle"),
