@@ -26,7 +26,7 @@ cp "$bouncer" "$work/pgbouncer"
 chmod 755 "$work"
 ((EUID != 0)) || chown -R "$(postgres_account)" "$work"
 cd "$work/test"
-bin=$(postgres_bin)
+bin=$(postgres_bin "")
 account=()
 ((EUID != 0)) || account=(setpriv --reuid="$(postgres_account)" --clear-groups)
 "${account[@]}" env PATH="$bin:$PATH" HOME="$work" \
