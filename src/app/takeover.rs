@@ -22,7 +22,7 @@ use crate::auth::scram::Keys;
 use crate::pool::carried::CarriedServer;
 use crate::session::carried::Carried;
 use crate::session::settings::SessionSettings;
-use crate::wire::backend::{Backend, Tag};
+use crate::wire::backend::{Backend, Row, Tag, data_row};
 use crate::wire::body::BodyReader;
 use crate::wire::error_response::{Fields, Severity};
 use crate::wire::frontend;
@@ -185,8 +185,6 @@ fn is_nobody(error: &io::Error) -> bool {
     )
 }
 
-type Row = Vec<Option<String>>;
-
 /// The console of the process that is to be replaced.
 #[derive(Debug)]
 struct Old {
@@ -234,7 +232,7 @@ impl Old {
                 return Ok(rows);
             }
             if tag == Tag::DataRow {
-                rows.push(row(&body).map_err(broken)?);
+                rows.push(data_row(&body).map_err(broken)?);
             }
         }
     }
@@ -284,19 +282,6 @@ impl Old {
         self.unread.extend_from_slice(&bytes[..received.bytes]);
         Ok(())
     }
-}
-
-fn row(body: &[u8]) -> Result<Row, crate::wire::head::FramingError> {
-    let mut body = BodyReader::new(body);
-    let columns = body.int16()?;
-    let mut values = Row::new();
-    for _ in 0..columns {
-        values.push(match usize::try_from(body.int32()?) {
-            Ok(len) => Some(String::from_utf8_lossy(body.bytes(len)?).into_owned()),
-            Err(_) => None,
-        });
-    }
-    Ok(values)
 }
 
 fn broken(error: impl std::error::Error + Send + Sync + 'static) -> io::Error {

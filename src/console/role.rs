@@ -26,12 +26,6 @@ impl Role {
         }
     }
 
-    /// The role of a user who need not prove its name, by the method `any`: like PgBouncer it
-    /// lets everybody look.
-    pub fn of_anybody(settings: &ConsoleSettings, user: &str) -> Self {
-        Self::of(settings, user).unwrap_or(Self::Viewer)
-    }
-
     /// What somebody without a role is told.
     pub fn refusal() -> ErrorResponse {
         ErrorResponse::fatal(SqlState::PROTOCOL_VIOLATION, "not allowed")
@@ -73,8 +67,6 @@ mod tests {
         assert_eq!(Role::of(&settings, "monitor"), Some(Role::Viewer));
         assert_eq!(Role::of(&settings, "app"), None);
         assert_eq!(Role::of(&settings, ""), None);
-        assert_eq!(Role::of_anybody(&settings, "root"), Role::Admin);
-        assert_eq!(Role::of_anybody(&settings, "app"), Role::Viewer);
         assert_eq!(Role::refusal().to_string(), "FATAL 08P01: not allowed");
     }
 

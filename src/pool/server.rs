@@ -22,7 +22,7 @@ use crate::pool::server::line::ServerLine;
 use crate::pool::server::reset::Soil;
 use crate::pool::statement::OnServer;
 use crate::pool::tracked::{Tracked, Values};
-use crate::wire::backend::{Backend, Tag, TransactionStatus};
+use crate::wire::backend::{self, Backend, Row, Tag, TransactionStatus};
 use crate::wire::body::BodyReader;
 use crate::wire::buffer::Inbox;
 use crate::wire::error_response::{ErrorResponse, Fields, Severity};
@@ -141,7 +141,9 @@ impl Server {
                     Tag::ErrorResponse => {
                         refused.get_or_insert(Fields::parse(body).to_response(Severity::Error));
                     }
-                    Tag::DataRow if rows.len() < MAX_OWN_ROWS => rows.push(row(body)?),
+                    Tag::DataRow if rows.len() < MAX_OWN_ROWS => {
+                        rows.push(backend::data_row(body)?)
+                    }
                     Tag::CommandComplete
                     | Tag::DataRow
                     | Tag::EmptyQueryResponse
@@ -264,22 +266,6 @@ impl Drop for Server {
         }
         self.info.close();
     }
-}
-
-/// The values of a row; `None` is NULL.
-pub type Row = Vec<Option<String>>;
-
-fn row(body: &[u8]) -> Result<Row, FramingError> {
-    let mut body = BodyReader::new(body);
-    let columns = body.int16()?;
-    let mut values = Row::new();
-    for _ in 0..columns {
-        values.push(match usize::try_from(body.int32()?) {
-            Ok(len) => Some(String::from_utf8_lossy(body.bytes(len)?).into_owned()),
-            Err(_) => None,
-        });
-    }
-    Ok(values)
 }
 
 /// Notes what a ParameterStatus says.

@@ -2,9 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::wire::body::{put_cstr, put_message};
+use crate::wire::body::{BodyReader, put_cstr, put_message};
 use crate::wire::cancel_key::CancelKey;
-use crate::wire::head::Direction;
+use crate::wire::head::{Direction, FramingError};
 
 /// The direction from server to client.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -204,6 +204,26 @@ pub fn put_row_description(out: &mut Vec<u8>, columns: &[Column<'_>]) {
             body.extend_from_slice(&i16::from(column.binary).to_be_bytes());
         }
     });
+}
+
+/// The values of a row in text format; `None` is NULL.
+pub type Row = Vec<Option<String>>;
+
+/// Reads the body of a DataRow.
+///
+/// # Errors
+/// It is shorter than it says.
+pub fn data_row(body: &[u8]) -> Result<Row, FramingError> {
+    let mut body = BodyReader::new(body);
+    let columns = body.int16()?;
+    let mut values = Row::new();
+    for _ in 0..columns {
+        values.push(match usize::try_from(body.int32()?) {
+            Ok(len) => Some(String::from_utf8_lossy(body.bytes(len)?).into_owned()),
+            Err(_) => None,
+        });
+    }
+    Ok(values)
 }
 
 /// Appends a DataRow; `None` is NULL.

@@ -1,6 +1,7 @@
 //! Host names with several addresses, which change.
 
 use std::net::UdpSocket;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -12,11 +13,16 @@ use crate::support::raw::Raw;
 
 const HBA: &str = "local all all trust\nhost all all 127.0.0.0/8 scram-sha-256\n";
 
+/// The type of the record that has a zone's serial number.
+const SOA: u8 = 6;
+
 /// A name server that knows one zone: the last bytes of its host's addresses in 127.0.0.0/8, and
 /// its serial number.
 struct NameServer {
     port: u16,
     zone: Arc<Mutex<(Vec<u8>, u8)>>,
+    /// How often it was asked for the serial number.
+    looks: Arc<AtomicUsize>,
 }
 
 impl NameServer {
@@ -25,15 +31,20 @@ impl NameServer {
         let port = socket.local_addr().unwrap().port();
         let zone = Arc::new(Mutex::new((hosts.to_vec(), 1)));
         let known = zone.clone();
+        let looks = Arc::new(AtomicUsize::new(0));
+        let seen = looks.clone();
         std::thread::spawn(move || {
             let mut packet = [0; 512];
             while let Ok((len, from)) = socket.recv_from(&mut packet) {
                 let (hosts, serial) = known.lock().unwrap().clone();
                 let answer = answer(&packet[..len], &hosts, serial);
                 socket.send_to(&answer, from).unwrap();
+                if packet[len - 3] == SOA {
+                    seen.fetch_add(1, Ordering::SeqCst);
+                }
             }
         });
-        Self { port, zone }
+        Self { port, zone, looks }
     }
 
     fn set(&self, hosts: &[u8], serial: u8) {
@@ -45,7 +56,7 @@ fn answer(question: &[u8], hosts: &[u8], serial: u8) -> Vec<u8> {
     let kind = question[question.len() - 3];
     let records: Vec<Vec<u8>> = match kind {
         1 => hosts.iter().map(|&host| vec![127, 0, 0, host]).collect(),
-        6 => {
+        SOA => {
             let mut start = vec![0, 0, 0, 0, 0, serial];
             start.extend([0; 16]);
             vec![start]
@@ -119,8 +130,10 @@ async fn a_change_of_the_zone_is_noticed_without_any_new_server() {
     let (_postgres, pooler) = start(dns, &names).await;
     let mut client = Raw::app(pooler.port).await;
     let before = pid(&mut client).await;
-    // Long enough for the serial number to have been seen.
-    tokio::time::sleep(Duration::from_millis(2500)).await;
+    eventually("the serial number is known", async || {
+        names.looks.load(Ordering::SeqCst) >= 2
+    })
+    .await;
     assert_eq!(pid(&mut client).await, before);
     names.set(&[2], 2);
     eventually("the server is replaced", async || {

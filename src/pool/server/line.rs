@@ -1,7 +1,7 @@
 //! The log's lines about one server: when it was opened, and when it is closed, however that
 //! comes.
 
-use std::sync::{Mutex, PoisonError};
+use std::cell::Cell;
 use std::time::Instant;
 
 use tracing::info;
@@ -18,7 +18,7 @@ pub struct ServerLine {
     user: String,
     address: String,
     opened: Instant,
-    reason: Mutex<&'static str>,
+    reason: Cell<&'static str>,
 }
 
 impl ServerLine {
@@ -34,7 +34,7 @@ impl ServerLine {
             user: user.to_owned(),
             address,
             opened: Instant::now(),
-            reason: Mutex::new(UNCLEAN),
+            reason: Cell::new(UNCLEAN),
         };
         let (id, address, own) = (this.id, &this.address, &info.addresses.1);
         let from = match own.as_str() {
@@ -64,13 +64,13 @@ impl ServerLine {
 
     /// Says why the server will be closed; the last reason counts.
     pub fn because(&self, reason: &'static str) {
-        *self.reason.lock().unwrap_or_else(PoisonError::into_inner) = reason;
+        self.reason.set(reason);
     }
 }
 
 impl Drop for ServerLine {
     fn drop(&mut self) {
-        let reason = *self.reason.lock().unwrap_or_else(PoisonError::into_inner);
+        let reason = self.reason.get();
         let age = self.opened.elapsed().as_secs();
         let Self {
             id,
