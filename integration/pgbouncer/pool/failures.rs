@@ -72,6 +72,31 @@ async fn who_waits_for_a_server_that_cannot_be_reached_gets_it_when_it_is_back()
 }
 
 #[tokio::test]
+async fn a_restart_of_postgresql_while_nobody_asks_fails_nobody() {
+    let mut postgres = Postgres::start().await;
+    let kept = format!(
+        "[databases.kept]\nport = {}\ndbname = \"shop\"\n\
+         server = {{ user = \"app\", password = \"app\" }}\n\
+         pool = {{ min_size = 1, server_login_retry = \"300ms\" }}\n",
+        postgres.port
+    );
+    let retry = "server_login_retry = \"1h\"";
+    let pooler = Pooler::start(&format!("{}{kept}", shop(&postgres, retry))).await;
+    let mut client = Raw::app(pooler.port).await;
+    let before = pid(&mut client).await;
+    postgres.stop(Signal::INT).await;
+    // Both pools are looked after in the same rounds; only this one has a size to keep.
+    eventually("several rounds are over", async || {
+        let log = pooler.log();
+        let failed = |line: &&str| line.contains("login failed") && line.contains("\"kept\"");
+        log.lines().filter(failed).count() >= 3
+    })
+    .await;
+    postgres.start_again().await;
+    assert_ne!(pid(&mut client).await, before);
+}
+
+#[tokio::test]
 async fn a_login_waits_for_a_server_that_is_not_up_yet() {
     let mut postgres = Postgres::start().await;
     postgres.stop(Signal::INT).await;

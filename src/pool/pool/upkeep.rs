@@ -45,8 +45,14 @@ impl Pool {
         // A server that has closed its connection says so; whether it did is seen when it is lent.
         let short = self.size() < min_size || news || taken_over > 0;
         if short && !self.is_paused() && !self.is_closed() {
-            let idle = self.ordinary.status().available;
-            self.fill(min_size.max(idle + taken_over)).await;
+            // The idle ones are held first, then come those that were taken over. Without any, an
+            // idle one that has died is not replaced: nobody may need it, and a login that fails
+            // would be told to who comes next.
+            let held = match taken_over {
+                0 => 0,
+                taken_over => self.ordinary.status().available + taken_over,
+            };
+            self.fill(min_size.max(held)).await;
         }
     }
 
