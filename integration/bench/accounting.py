@@ -23,16 +23,13 @@ def stat_fields(pid: int) -> list[str]:
 
 def tree(root: int) -> list[int]:
     """The process and all that descend from it, as far as they live."""
-    children: dict[int, list[int]] = {}
-    for entry in os.listdir("/proc"):
-        if entry.isdigit():
-            try:
-                children.setdefault(int(stat_fields(int(entry))[1]), []).append(int(entry))
-            except OSError:
-                pass  # It ended between two looks.
     found = [root]
     for pid in found:
-        found += children.get(pid, [])
+        for children in Path("/proc", str(pid), "task").glob("*/children"):
+            try:
+                found += map(int, children.read_text().split())
+            except OSError:
+                pass  # It ended between two looks.
     return found
 
 

@@ -31,11 +31,13 @@ $(fold -sw 60 <<<"${WORKLOADS[*]}" | sed 's/^/                        /')
   --session             session mode and a server for each client: what an old PgBouncer,
                         which cannot follow prepared statements, can be compared in
   --seconds N           length of one cell, default 3 (streams and copies take as long as they take)
-  --repeats N           rounds, default 6; ${LONG_WORKLOADS[*]}: only the first
+  --repeats N           rounds, default 6; ${ONCE_WORKLOADS[*]}: only the first
   --copy-mb N           size of the copies, default 200
   --stream-rows N       rows of 1 KB in a stream, default 1,000,000
-  --short               one round of cells of some 600 transactions, all targets, without
-                        ${LONG_WORKLOADS[*]}: only shows that everything works
+  --short               one round of cells of some 600 transactions: only shows that everything
+                        works. Left out: ${LONG_WORKLOADS[*]};
+                        direct, haproxy, pgpool and pgwarden-2w but in
+                        ${SAMPLE_WORKLOADS[*]}
   --out FILE            one JSON line per cell; default target/bench/TIME.jsonl
   --plots FOLDER        draw SVGs there
   --report FILE         no run: the tables, and with --plots the plots, of such a file
@@ -158,7 +160,7 @@ FAILED=0
 # run_cell ROUND WORKLOAD TARGET
 run_cell() {
     local instance=$3 cell=(--out "$OUT" --repeat "$1" --workload "$2" --target "$3")
-    [[ $1 = 1 ]] || ! one_of "$2" "${LONG_WORKLOADS[@]}" || return 0
+    [[ $1 = 1 ]] || ! one_of "$2" "${ONCE_WORKLOADS[@]}" || return 0
     if ! takes_part "$2" "$3"; then
         [[ -z $WHY_NOT || $1 != 1 ]] || python3 "$HERE/cell.py" "${cell[@]}" --skip "$WHY_NOT" >&2
         return 0

@@ -54,12 +54,15 @@ stack_stop() {
     exit "$status"
 }
 
-# At once: SIGQUIT for who takes SIGTERM for a wish, SIGTERM for HAProxy.
+# At once: by SIGQUIT, as SIGTERM is no more than a wish to some; HAProxy takes SIGTERM only.
 end_process() {
-    kill -QUIT "$1" 2>/dev/null || return 0
-    kill -TERM "$1" 2>/dev/null || true
-    wait_until 5 has_ended "$1" || kill -KILL "$1" 2>/dev/null || true
+    local signal
+    for signal in QUIT TERM KILL; do
+        kill "-$signal" "$1" 2>/dev/null || break
+        ! wait_until 2 has_ended "$1" || break
+    done
     wait "$1" 2>/dev/null || true
+    kill -KILL -- "-$1" 2>/dev/null || true
 }
 
 has_ended() { ! kill -0 "$1" 2>/dev/null; }
@@ -81,11 +84,12 @@ stack_begin() {
     export PGSSLMODE=disable PGGSSENCMODE=disable
 }
 
-# start NAME COMMAND…: in its own folder under WORK, as the unprivileged user.
+# start NAME COMMAND…: in its own folder under WORK, as the unprivileged user, leading a process
+# group that ends with it.
 start() {
     local name=$1
     shift
-    (cd "$WORK/$name" && exec ${AS_USER[@]+"${AS_USER[@]}"} "$@") >"$WORK/$name/log" 2>&1 </dev/null &
+    (cd "$WORK/$name" && exec setsid ${AS_USER[@]+"${AS_USER[@]}"} "$@") >"$WORK/$name/log" 2>&1 </dev/null &
     PID[$name]=$!
 }
 
@@ -184,6 +188,19 @@ END
     # keys that the client proved, so nobody holds the password.
     psql_direct -c "select format('\"%s\" \"%s\"', rolname, rolpassword) from pg_authid
         where rolname = 'bench'" >"$WORK/userlist.txt"
+}
+
+# The pgbench scripts that -S does not cover.
+write_scripts() {
+    echo 'SELECT 1;' >"$WORK/select1.sql"
+    printf '%s\n' '\set aid random(1, 2000000000)' \
+        'SELECT abalance FROM pgbench_accounts WHERE aid = :aid;' >"$WORK/literals.sql"
+    {
+        for i in {1..10}; do echo "\\set aid$i random(1, 100000)"; done
+        printf '%s\n' '\startpipeline'
+        for i in {1..10}; do echo "SELECT abalance FROM pgbench_accounts WHERE aid = :aid$i;"; done
+        printf '%s\n' '\endpipeline'
+    } >"$WORK/pipeline10.sql"
 }
 
 stack_title() {

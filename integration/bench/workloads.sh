@@ -1,5 +1,5 @@
-# What is run against every target, and what runs it. Sourced by run.sh.
-# shellcheck shell=bash
+# What is run against every target, and what runs it. Sourced by run.sh, which reads the names.
+# shellcheck shell=bash disable=SC2034
 
 WORKLOADS=(
     simple-c1 extended-c1 prepared-c1
@@ -9,8 +9,12 @@ WORKLOADS=(
     stream stream-tls copy-out copy-in
     idle-1000 idle-1000-tls idle-5000 idle-5000-tls idle-20000
 )
-# Too long for a trial, and too exact to need repeats.
-LONG_WORKLOADS=(idle-5000 idle-5000-tls idle-20000)
+# Too exact to need repeats.
+ONCE_WORKLOADS=(idle-5000 idle-5000-tls idle-20000)
+# What a trial leaves out: too long, and no other code than their likes.
+LONG_WORKLOADS=("${ONCE_WORKLOADS[@]}" extended-c500 prepared-c500)
+# Where targets that are neither PgBouncer nor pgwarden show in a trial that they work.
+SAMPLE_WORKLOADS=(prepared-c32-tls simple-c500 stream copy-in churn)
 # What is judged by its text, and what is judged once.
 RULED_WORKLOADS=(literals-c32 extended-c32 prepared-c32)
 ROW_BYTES=1000
@@ -18,17 +22,9 @@ ROW_BYTES=1000
 # one_of WORD LIST…
 one_of() { [[ " ${*:2} " == *" $1 "* ]]; }
 
-# What the workloads read: pgbench scripts, and tables as far as they are needed.
+# prepare_workloads WORKLOAD…: what they read, as far as it is needed.
 prepare_workloads() {
-    echo 'SELECT 1;' >"$WORK/select1.sql"
-    printf '%s\n' '\set aid random(1, 2000000000)' \
-        'SELECT abalance FROM pgbench_accounts WHERE aid = :aid;' >"$WORK/literals.sql"
-    {
-        for i in {1..10}; do echo "\\set aid$i random(1, 100000)"; done
-        printf '%s\n' '\startpipeline'
-        for i in {1..10}; do echo "SELECT abalance FROM pgbench_accounts WHERE aid = :aid$i;"; done
-        printf '%s\n' '\endpipeline'
-    } >"$WORK/pipeline10.sql"
+    write_scripts
     [[ " $* " == *" copy-"* ]] || return 0
     # Rows of about 200 bytes.
     psql_direct -c "create unlogged table wide as
@@ -56,6 +52,9 @@ takes_part() {
             [[ $1 != idle-* ]] || WHY_NOT="opens a server connection, and a process, for each client"
             ;;
     esac
+    if [[ -n $SHORT && $2 == @(direct|haproxy|pgpool|pgwarden-2w) ]]; then
+        one_of "$1" "${SAMPLE_WORKLOADS[@]}" || return
+    fi
     if [[ $POOL_MODE == session && $1 == @(*-c500*|idle-*) ]]; then
         WHY_NOT="more clients than servers, in session mode"
     fi
@@ -102,11 +101,12 @@ command_of() {
 }
 
 pgbench_command() {
-    local sampling=0.2
+    local sampling=0.2 total=600
     [[ $2 != 1 && -z $SHORT ]] || sampling=1
+    [[ $1 != churn ]] || total=60
     COMMAND=("$PGBIN/pgbench" -n -c "$2" -j $(($2 < 2 ? 1 : 2)))
     # Whole seconds are too long for a trial.
-    if [[ -n $SHORT ]]; then COMMAND+=(-t $((600 / $2 + 1))); else COMMAND+=(-T "$SECONDS_PER_CELL"); fi
+    if [[ -n $SHORT ]]; then COMMAND+=(-t $((total / $2 + 1))); else COMMAND+=(-T "$SECONDS_PER_CELL"); fi
     case $1 in
         churn) COMMAND+=(-S -M simple -C) && return ;;
         select1-* | literals-*) COMMAND+=(-M simple -f "$WORK/${1%-*}.sql") ;;
