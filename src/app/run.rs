@@ -198,6 +198,8 @@ async fn live(file: &Path, settings: Settings, options: &Options, log: Log) -> i
         Some(takeover) => go_on(takeover, &process, &known).await?,
     };
     signals::obey(&process)?;
+    let timed = process.clone();
+    tokio::spawn(async move { timed.workers.keep_time().await });
     tokio::spawn(tidy(process.clone()));
     tokio::spawn(sample(console, process.clone()));
     process.inspect_readers();

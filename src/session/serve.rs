@@ -245,9 +245,8 @@ impl Session {
     /// Gives the server what the client expects to find on it. Costs nothing if the server's
     /// last client wanted the same.
     async fn prepare(&mut self, server: &mut Server) -> Result<()> {
-        let same_values =
-            Arc::ptr_eq(&server.values, &self.line.values) || server.values == self.line.values;
-        let same_extra = Arc::ptr_eq(&server.applied, &self.extra) || server.applied == self.extra;
+        let same_values = is_same(&mut server.values, &mut self.line.values);
+        let same_extra = is_same(&mut server.applied, &mut self.extra);
         if !(same_values && same_extra) {
             let values = (&server.values, &self.line.values);
             let extra = (&*server.applied, &*self.extra);
@@ -257,7 +256,7 @@ impl Session {
             }
             self.line.values = server.values.clone();
         }
-        if !Arc::ptr_eq(&self.line.told, &self.line.values) {
+        if !is_same(&mut self.line.told, &mut self.line.values) {
             self.tell_values();
         }
         Ok(())
@@ -361,6 +360,23 @@ impl Session {
             self.line.upstream.statements.renew(self.pool.statements());
         }
     }
+}
+
+/// Whether both are equal. If so they become one and the same, which is seen at once the next
+/// time: of two copies the one at the lower address wins, so that all of a pool come to agree.
+fn is_same<T: ?Sized + PartialEq>(one: &mut Arc<T>, other: &mut Arc<T>) -> bool {
+    if Arc::ptr_eq(one, other) {
+        return true;
+    }
+    if one != other {
+        return false;
+    }
+    if Arc::as_ptr(one).addr() < Arc::as_ptr(other).addr() {
+        other.clone_from(one);
+    } else {
+        one.clone_from(other);
+    }
+    true
 }
 
 /// Why there is no server for a client. Of a replication client PgBouncer says no more than this.
