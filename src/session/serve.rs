@@ -402,7 +402,7 @@ pub fn shutting_down() -> ErrorResponse {
 /// cancelled. `error`: what the client has to go for.
 fn abandon(mut lease: Lease, error: Option<&SessionError>) {
     let server = lease.server();
-    server.line.because(closed_for(server, error));
+    server.line.or_because(closed_for(server, error));
     if server.replies.is_answered() {
         return;
     }

@@ -18,7 +18,7 @@ pub struct ServerLine {
     user: String,
     address: String,
     opened: Instant,
-    reason: Cell<&'static str>,
+    reason: Cell<Option<&'static str>>,
 }
 
 impl ServerLine {
@@ -34,7 +34,7 @@ impl ServerLine {
             user: user.to_owned(),
             address,
             opened: Instant::now(),
-            reason: Cell::new(UNCLEAN),
+            reason: Cell::default(),
         };
         let (id, address, own) = (this.id, &this.address, &info.addresses.1);
         let from = match own.as_str() {
@@ -64,13 +64,18 @@ impl ServerLine {
 
     /// Says why the server will be closed; the last reason counts.
     pub fn because(&self, reason: &'static str) {
-        self.reason.set(reason);
+        self.reason.set(Some(reason));
+    }
+
+    /// Says the same where nobody has said why.
+    pub fn or_because(&self, reason: &'static str) {
+        self.reason.set(self.reason.get().or(Some(reason)));
     }
 }
 
 impl Drop for ServerLine {
     fn drop(&mut self) {
-        let reason = self.reason.get();
+        let reason = self.reason.get().unwrap_or(UNCLEAN);
         let age = self.opened.elapsed().as_secs();
         let Self {
             id,
