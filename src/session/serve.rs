@@ -23,6 +23,7 @@ use crate::session::carried::Parts;
 use crate::session::context::Context;
 use crate::session::downstream::bit;
 use crate::session::error::SessionError;
+use crate::session::lines;
 use crate::session::relay::{End, Line, MAX_UNREAD, exchange};
 use crate::session::roster::{Client, ClientState, Signal};
 use crate::session::tally::{Tally, micros};
@@ -101,6 +102,9 @@ impl Session {
             self.client.progress.begins(began);
             if let Some(guard) = &mut self.line.upstream.guard {
                 guard.served(lent);
+            }
+            if lease.server().line.take_extra() {
+                lines::from_reserve(&self.client);
             }
             let info = &lease.server().info;
             info.lend(self.client.id, lent);

@@ -19,6 +19,8 @@ pub struct ServerLine {
     address: String,
     opened: Instant,
     reason: Cell<Option<&'static str>>,
+    /// It was opened from the reserve, and its first client has not said so.
+    is_extra: Cell<bool>,
 }
 
 impl ServerLine {
@@ -35,6 +37,7 @@ impl ServerLine {
             address,
             opened: Instant::now(),
             reason: Cell::default(),
+            is_extra: Cell::default(),
         };
         let (id, address, own) = (this.id, &this.address, &info.addresses.1);
         let from = match own.as_str() {
@@ -60,6 +63,17 @@ impl ServerLine {
             target: lines::DISCONNECTIONS, server = next_id(), database, user, address, reason,
             age = 0, "closing because: {reason} (age=0s)"
         );
+    }
+
+    /// Notes that it was opened from the reserve.
+    pub(in crate::pool) fn is_extra(&self) {
+        self.is_extra.set(true);
+    }
+
+    /// Whether it was opened from the reserve, once: for the log's line about the client it was
+    /// opened for.
+    pub fn take_extra(&self) -> bool {
+        self.is_extra.take()
     }
 
     /// Says why the server will be closed; the last reason counts.
