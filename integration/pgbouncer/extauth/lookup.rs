@@ -215,9 +215,11 @@ async fn strangers_leave_no_databases_and_no_servers_behind() {
     let console = connect_with(&config).await.unwrap();
     let databases = async || {
         let shown = console.simple_query("SHOW DATABASES").await.unwrap();
-        let rows = shown.iter().filter_map(|message| match message {
-            tokio_postgres::SimpleQueryMessage::Row(row) => row.get(0).map(str::to_owned),
-            _ => None,
+        let rows = shown.iter().filter_map(|message| {
+            let tokio_postgres::SimpleQueryMessage::Row(row) = message else {
+                return None;
+            };
+            row.get(0).map(str::to_owned)
         });
         rows.filter(|name| name != "pgbouncer").collect::<Vec<_>>()
     };

@@ -129,7 +129,7 @@ async fn a_process_that_is_still_starting_survives_what_is_not_meant_to_end_it()
     command.arg("-R").arg(dir.path().join("pgwarden.toml"));
     let mut child = command.spawn().unwrap();
     let (mut waiting, _) = in_time("it takes over", old.accept()).await.unwrap();
-    waiting.read(&mut [0; 1024]).await.unwrap();
+    assert!(waiting.read(&mut [0; 1024]).await.unwrap() > 0);
     let signal = |signal| kill_process(Pid::from_child(&child), signal).unwrap();
     for harmless in [Signal::HUP, Signal::USR1, Signal::USR2] {
         signal(harmless);
