@@ -181,6 +181,28 @@ async fn users_of_a_database_that_nobody_listed_are_looked_up_too() {
     assert_eq!(told.message(), "database \"nowhere\" does not exist");
 }
 
+#[tokio::test]
+async fn where_lookups_are_disabled_a_client_is_told_so() {
+    let postgres = Postgres::start().await;
+    let lookup = "lookup.database = \"other\"\n[console]\nadmins = [\"tester\"]";
+    let pooler = start(&postgres, "scram-sha-256", lookup).await;
+    let mut config = tokio_postgres::Config::new();
+    config.host("127.0.0.1").port(pooler.port).user("tester");
+    config.password("tester").dbname("pgbouncer");
+    let console = connect_with(&config).await.unwrap();
+    console.simple_query("DISABLE other").await.unwrap();
+    config.user("alice").password("alice").dbname("shop");
+    let refused = connect_with(&config).await.map(drop).unwrap_err();
+    let told = refused.as_db_error().unwrap();
+    assert_eq!(told.code().code(), "55000");
+    assert_eq!(
+        told.message(),
+        "authentication database \"other\" is disabled"
+    );
+    console.simple_query("ENABLE other").await.unwrap();
+    connect_with(&config).await.unwrap();
+}
+
 /// Anybody may name databases without end, and each lookup would be a server connection that stays.
 #[tokio::test]
 async fn strangers_leave_no_databases_and_no_servers_behind() {
