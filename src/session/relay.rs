@@ -202,7 +202,8 @@ impl Exchange<'_> {
             && self.line.inbox.unread().is_empty();
         // A stream of changes has no end that one could wait for.
         if closes || self.client.replication.get() != "none" {
-            let text = "database configuration changed";
+            server.line.because(line::CHANGED);
+            let text = line::CHANGED;
             let error = ErrorResponse::fatal(SqlState::PROTOCOL_VIOLATION, text);
             return Err(SessionError::Refused(error.or_as_pgbouncer(text)));
         }

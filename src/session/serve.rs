@@ -23,6 +23,7 @@ use crate::session::carried::Parts;
 use crate::session::context::Context;
 use crate::session::downstream::bit;
 use crate::session::error::SessionError;
+use crate::session::lines;
 use crate::session::relay::{End, Line, MAX_UNREAD, exchange};
 use crate::session::roster::{Client, ClientState, Signal};
 use crate::session::tally::{Tally, micros};
@@ -101,6 +102,9 @@ impl Session {
             self.client.progress.begins(began);
             if let Some(guard) = &mut self.line.upstream.guard {
                 guard.served(lent);
+            }
+            if lease.server().line.take_extra() {
+                lines::from_reserve(&self.client);
             }
             let info = &lease.server().info;
             info.lend(self.client.id, lent);
@@ -418,7 +422,7 @@ pub fn shutting_down() -> ErrorResponse {
 /// cancelled. `error`: what the client has to go for.
 fn abandon(mut lease: Lease, error: Option<&SessionError>) {
     let server = lease.server();
-    server.line.because(closed_for(server, error));
+    server.line.or_because(closed_for(server, error));
     if server.replies.is_answered() {
         return;
     }
