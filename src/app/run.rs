@@ -25,7 +25,7 @@ use crate::app::takeover::Takeover;
 use crate::app::worker;
 use crate::app::workers::{Order, Workers};
 use crate::config::problem::Problems;
-use crate::config::settings::{ListenSettings, Settings};
+use crate::config::settings::Settings;
 use crate::console::control::ShutdownMode;
 use crate::console::{Console, LIBRARIES, VERSION};
 use crate::pool::Pools;
@@ -144,7 +144,7 @@ async fn live(file: &Path, settings: Settings, options: &Options, log: Log) -> i
     };
     let metrics = metrics::install().map_err(io::Error::other)?;
     let audit = Arc::new(AuditLog::open(&settings.telemetry.audit)?);
-    let (takeover, listeners) = sockets(&settings.listen, options.reboot).await?;
+    let (takeover, listeners) = sockets(&settings, options.reboot).await?;
     let scraped = match settings.telemetry.metrics_address {
         None => None,
         Some(address) => Some(bind_metrics(address).await?),
@@ -218,12 +218,11 @@ async fn live(file: &Path, settings: Settings, options: &Options, log: Log) -> i
 }
 
 /// The sockets to listen on: those of the process that is to be taken over, if there is one.
-async fn sockets(
-    settings: &ListenSettings,
-    reboot: bool,
-) -> io::Result<(Option<Takeover>, Listeners)> {
+async fn sockets(settings: &Settings, reboot: bool) -> io::Result<(Option<Takeover>, Listeners)> {
+    let method = settings.session.method;
+    let settings = &settings.listen;
     let mut takeover = match UnixAddress::of(settings) {
-        Some(address) if reboot => Takeover::begin(&address).map_err(not_taken_over)?,
+        Some(address) if reboot => Takeover::begin(&address, method).map_err(not_taken_over)?,
         Some(_) | None => None,
     };
     let listeners = match &mut takeover {
