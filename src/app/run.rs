@@ -286,6 +286,9 @@ async fn finish(process: &Process) {
     let gone = async {
         if mode == Some(ShutdownMode::WaitForServers) {
             process.workers.ask_all(|| Order::Drain);
+        } else {
+            // Who only holds a connection open is not waited for.
+            let _ = tokio::time::timeout(LOGINS_END, nobody_logs_in(process)).await;
         }
         loop {
             let departed = process.workers.departed.notified();
@@ -306,6 +309,17 @@ async fn finish(process: &Process) {
         process.end_the_rest().await;
     }
     info!("stopped");
+}
+
+/// Waits until who came before the shutdown has logged in, or has failed to. Cancel safe.
+async fn nobody_logs_in(process: &Process) {
+    loop {
+        let departed = process.workers.departed.notified();
+        if process.tickets.are_used_up() {
+            return;
+        }
+        departed.await;
+    }
 }
 
 async fn bind_metrics(address: SocketAddr) -> io::Result<TcpListener> {
@@ -347,6 +361,8 @@ async fn tidy(process: Arc<Process>) {
     }
 }
 
+/// How long a login may take that a shutdown waits for.
+const LOGINS_END: Duration = Duration::from_secs(10);
 /// How long the process that was taken over has to end.
 const OLD_ENDS: Duration = Duration::from_secs(5);
 const LOOK_AGAIN: Duration = Duration::from_millis(20);

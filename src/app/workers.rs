@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::sync::{Notify, oneshot};
 
+use crate::app::ticket::Ticket;
 use crate::console::control::{ClientRow, Descriptor};
 use crate::console::settings::ConsoleSettings;
 use crate::session::carried::{Arrived, Carried};
@@ -28,8 +29,8 @@ pub(super) enum Order {
     Clients(oneshot::Sender<Vec<ClientRow>>),
     /// List the sockets of the clients.
     Descriptors(oneshot::Sender<Vec<Descriptor>>),
-    /// Serve a new connection.
-    Connection(Socket),
+    /// Serve a new connection, which may log in if it has a ticket.
+    Connection(Socket, Option<Ticket>),
     /// Send clients away as they fall idle.
     Drain,
     /// End one client; tells whether it was here.
@@ -107,7 +108,7 @@ impl Workers {
     }
 
     /// Gives a new connection to the worker that has the fewest.
-    pub(super) fn give(&self, socket: Socket) {
+    pub(super) fn give(&self, socket: Socket, ticket: Option<Ticket>) {
         let least = self
             .load
             .iter()
@@ -115,7 +116,7 @@ impl Workers {
             .min_by_key(|(_, load)| load.load(Ordering::Relaxed));
         let worker = least.map_or(0, |(worker, _)| worker);
         self.load[worker].fetch_add(1, Ordering::Relaxed);
-        self.send(worker, Order::Connection(socket));
+        self.send(worker, Order::Connection(socket, ticket));
     }
 
     /// Has a query cancelled; returns when the server has been told. Cancel safe.
