@@ -1,6 +1,7 @@
 //! Restarts that clients do not notice: peers, SUSPEND, SHOW FDS and `-R`.
 
 mod descriptors;
+mod roles;
 
 use std::time::Duration;
 

@@ -209,6 +209,11 @@ impl Carried {
         if self.role.as_deref().is_some_and(|had| had != role) {
             return Err(withdrawn());
         }
+        let is_foreign = self.role.is_none();
+        if is_foreign && self.server.is_some() && admission.role().has_rules() {
+            // Its server has not been made for the role, and nobody has judged what it runs.
+            return Err(restarted());
+        }
         let pool = pools
             .pool_for(&admission, None, self.secret(settings))
             .map_err(|_| {
@@ -295,10 +300,7 @@ impl Arrived {
         } = self;
         let held = found.map_err(SessionError::Refused).and_then(|found| {
             if had_server && lease.is_none() {
-                return Err(SessionError::Refused(ErrorResponse::fatal(
-                    SqlState::ADMIN_SHUTDOWN,
-                    "terminating connection because the pooler was restarted",
-                )));
+                return Err(SessionError::Refused(restarted()));
             }
             let places = hold(cx, &found.0, &found.1)?;
             Ok((found.0, found.1, places))
@@ -386,6 +388,11 @@ impl Carried {
             pool,
         }
     }
+}
+
+fn restarted() -> ErrorResponse {
+    let text = "terminating connection because the pooler was restarted";
+    ErrorResponse::fatal(SqlState::ADMIN_SHUTDOWN, text)
 }
 
 /// A place among the clients of the process, of the database and of the role.
