@@ -43,6 +43,8 @@ say "== the Debian package, and the container's steps"
 packaging/test.sh
 docker/test.sh
 
+say "== syscalls per transaction"
+integration/bench/syscalls.sh --check --without pgbouncer
+
 say "== bench, short: that it works, not its figures"
-install_pgbouncer
 integration/bench/run.sh --short

@@ -2,55 +2,17 @@
 
 import argparse
 import json
-import os
 import re
 import resource
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
-TICKS = os.sysconf("SC_CLK_TCK")
+from accounting import machine_seconds, tree_seconds, tree_shares
+
 SETTLE = 0.1
-
-
-def cpu_seconds(pid: int) -> float:
-    """User and system time of a whole process, threads that ended included.
-
-    The kernel's clock of another process counts nanoseconds, where /proc/PID/stat counts ticks
-    of 10 ms. Its number is made as in the C library's clock_getcpuclockid().
-    """
-    return time.clock_gettime((~pid << 3) | 2)
-
-
-def stat_fields(pid: str) -> list[str]:
-    # The name, in parentheses, may hold spaces; the state is field 0 here.
-    return Path("/proc", pid, "stat").read_text().rpartition(")")[2].split()
-
-
-def user_share(pid: int) -> tuple[int, int]:
-    fields = stat_fields(str(pid))
-    return int(fields[11]), int(fields[12])
-
-
-def postgres_seconds(postmaster: int) -> float:
-    """All server processes: the living by their clocks, the dead by what the postmaster collected."""
-    fields = stat_fields(str(postmaster))
-    total = cpu_seconds(postmaster) + (int(fields[13]) + int(fields[14])) / TICKS
-    for entry in os.listdir("/proc"):
-        if entry.isdigit():
-            try:
-                if int(stat_fields(entry)[1]) == postmaster:
-                    total += cpu_seconds(int(entry))
-            except OSError:
-                pass  # It ended between two looks.
-    return total
-
-
-def machine_seconds() -> float:
-    fields = Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:]
-    user, nice, system, _idle, _iowait, irq, softirq = map(int, fields[:7])
-    return (user + nice + system + irq + softirq) / TICKS
 
 
 def client_seconds() -> float:
@@ -62,12 +24,12 @@ class Sample:
     """Everybody's CPU time up to now, and the time itself."""
 
     def __init__(self, pooler: int, postmaster: int) -> None:
-        self.clock = time.monotonic()
-        self.pooler = cpu_seconds(pooler) if pooler else 0.0
-        self.user, self.system = user_share(pooler) if pooler else (0, 0)
-        self.postgres = postgres_seconds(postmaster)
+        self.pooler = tree_seconds(pooler) if pooler else 0.0
+        self.user, self.system = tree_shares(pooler) if pooler else (0, 0)
+        self.postgres = tree_seconds(postmaster)
         self.machine = machine_seconds()
         self.client = client_seconds()
+        self.clock = time.monotonic()
 
 
 def pgbench_numbers(output: str) -> dict:
@@ -91,17 +53,36 @@ def pgbench_numbers(output: str) -> dict:
     return numbers
 
 
-def measure(args: argparse.Namespace) -> dict:
-    before = Sample(args.pooler, args.postmaster)
-    done = subprocess.run(
-        args.command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=args.timeout
+def percentiles(folder: str) -> dict:
+    """From pgbench's log of a sample; the third field is a transaction's time in microseconds."""
+    times = sorted(
+        int(line.split(" ", 3)[2])
+        for log in Path(folder).iterdir() for line in log.read_text().splitlines()
     )
+    if not times:
+        return {}
+    return {f"latency_p{p}_ms": times[len(times) * p // 100] / 1000 for p in (50, 99)}
+
+
+def run(args: argparse.Namespace, log: str) -> str:
+    command = args.command
+    if args.sampling:
+        command = [*command, "-l", f"--sampling-rate={args.sampling}", f"--log-prefix={log}/log"]
+    done = subprocess.run(
+        command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=args.timeout
+    )
+    if done.returncode or "error:" in done.stderr.lower():
+        raise ValueError(f"exit status {done.returncode}: {done.stderr.strip()[-500:]}")
+    return done.stdout
+
+
+def measure(args: argparse.Namespace, log: str) -> dict:
+    before = Sample(args.pooler, args.postmaster)
+    output = run(args, log)
     seconds = time.monotonic() - before.clock
     # Connections are still being closed, and server processes reaped.
     time.sleep(SETTLE)
     after = Sample(args.pooler, args.postmaster)
-    if done.returncode or "error:" in done.stderr.lower():
-        raise ValueError(f"exit status {done.returncode}: {done.stderr.strip()[-500:]}")
 
     pooler = after.pooler - before.pooler
     postgres = after.postgres - before.postgres
@@ -110,11 +91,17 @@ def measure(args: argparse.Namespace) -> dict:
     cores = max(others, 0) / (after.clock - before.clock)
     cell = {"seconds": round(seconds, 3), "other_load_cores": round(cores, 2)}
     if args.bytes:
-        gigabytes = args.bytes / 1e9
-        cell |= {"bytes": args.bytes, "mb_per_s": round(args.bytes / 1e6 / seconds, 1)}
-        scale, unit = 1 / gigabytes, "s_per_gb"
+        cell["bytes"] = args.bytes
+    elif args.prints_json:
+        cell |= json.loads(output)
     else:
-        cell |= pgbench_numbers(done.stdout)
+        cell |= pgbench_numbers(output) | percentiles(log)
+    if "clients" in cell:
+        return cell  # Clients that stay; whoever held them has measured the pooler.
+    if "bytes" in cell:
+        cell.setdefault("mb_per_s", round(cell["bytes"] / 1e6 / seconds, 1))
+        scale, unit = 1e9 / cell["bytes"], "s_per_gb"
+    else:
         scale, unit = 1e6 / cell["transactions"], "us_per_tx"
     cell[f"postgres_cpu_{unit}"] = round(postgres * scale, 3)
     if args.pooler:
@@ -130,12 +117,14 @@ def main() -> int:
     parser.add_argument("--repeat", type=int, required=True)
     parser.add_argument("--workload", required=True)
     parser.add_argument("--target", required=True)
-    parser.add_argument("--pooler", type=int, required=True, help="its process, 0 for none")
-    parser.add_argument("--postmaster", type=int, required=True)
-    parser.add_argument("--timeout", type=float, required=True)
+    parser.add_argument("--pooler", type=int, default=0, help="its process, 0 for none")
+    parser.add_argument("--postmaster", type=int, default=0)
+    parser.add_argument("--timeout", type=float, default=60)
     parser.add_argument("--bytes", type=int, help="of a copy; without it the command is pgbench")
+    parser.add_argument("--prints-json", action="store_true", help="the command does, of numbers")
+    parser.add_argument("--sampling", help="part of pgbench's transactions that are timed, to 1.0")
     parser.add_argument("--skip", help="only note that the cell is left out, and why")
-    parser.add_argument("command", nargs="+")
+    parser.add_argument("command", nargs="*")
     args = parser.parse_args()
 
     cell = {"repeat": args.repeat, "workload": args.workload, "target": args.target}
@@ -143,7 +132,8 @@ def main() -> int:
         cell["skipped"] = args.skip
     else:
         try:
-            cell |= measure(args)
+            with tempfile.TemporaryDirectory() as log:
+                cell |= measure(args, log)
         except (ValueError, OSError, subprocess.TimeoutExpired) as problem:
             cell["error"] = str(problem)
     line = json.dumps(cell)

@@ -1,47 +1,64 @@
 #!/usr/bin/env bash
-# pgwarden side by side with PgBouncer and with PostgreSQL itself.
+# pgwarden side by side with other poolers and with PostgreSQL itself.
 set -euo pipefail
-# shellcheck source-path=SCRIPTDIR source=stack.sh
+# shellcheck source=integration/bench/stack.sh
 . "$(dirname "${BASH_SOURCE[0]}")/stack.sh"
-
-WORKLOADS=(simple-c32 extended-c32 prepared-c32 simple-c1 select1-c32 paced-4000 pipeline10
-    churn copy-out copy-in)
+# shellcheck source=integration/bench/rivals.sh
+. "$HERE/rivals.sh"
+# shellcheck source=integration/bench/workloads.sh
+. "$HERE/workloads.sh"
 
 usage() {
     cat <<END
 usage: run.sh [OPTION…]
+       run.sh --report FILE [--plots FOLDER]
   --workload NAME       only this one (repeatable, or comma-separated); all of them:
-                        ${WORKLOADS[*]}
+$(fold -sw 60 <<<"${WORKLOADS[*]}" | sed 's/^/                        /')
+  --goals               what issue 5 sets goals for and nothing else: against PgBouncer alone,
+                        with --workers2 --rules --prepare-unnamed, cells of 2 s
+  --without NAME        leave out direct, pgbouncer, haproxy, pgpool or pgwarden (repeatable)
   --target NAME=BINARY  one more pgwarden program, with the same configuration (repeatable)
-  --session             session mode and a server for each client: what an old PgBouncer,
-                        which cannot follow prepared statements, can be compared in
+  --rival NAME=COMMAND  one more pooler (repeatable). In COMMAND stand {config:FILE}, a template
+                        of its configuration, and there and in the template {port}, {server_port},
+                        {folder}, {userlist}, {certificate}, {key}, {user}, {password}, {database},
+                        {pool_size}, {pool_mode}, {max_clients}. It must stay in the foreground,
+                        offer SCRAM, and be readable for the account postgres. For example:
+                        --rival 'odyssey=/opt/odyssey {config:odyssey.conf}'
+  --prepare-unnamed     also pgwarden with prepare_unnamed, as pgwarden-pu: extended protocol
   --rules               also pgwarden with a role that has rules, as pgwarden-ruled, and with the
                         same role without them, as pgwarden-free: what judging costs
   --workers2            also pgwarden with two workers, as pgwarden-2w
-  --without NAME        leave out direct, pgbouncer or pgwarden (repeatable)
-  --seconds N           length of one cell, default 3 (the copies take as long as they take)
-  --repeats N           rounds, default 6
+  --session             session mode and a server for each client: what an old PgBouncer,
+                        which cannot follow prepared statements, can be compared in
+  --seconds N           length of one cell, default 3 (streams and copies take as long as they take)
+  --repeats N           rounds, default 6; ${ONCE_WORKLOADS[*]}: only the first
   --copy-mb N           size of the copies, default 200
-  --short               1 s, 1 round, 20 MB: only shows that everything works
+  --stream-rows N       rows of 1 KB in a stream, default 1,000,000
+  --short               one round of cells of some 600 transactions: only shows that everything
+                        works. Left out: ${LONG_WORKLOADS[*]};
+                        direct, haproxy, pgpool and pgwarden-2w but in
+                        ${SAMPLE_WORKLOADS[*]}
   --out FILE            one JSON line per cell; default target/bench/TIME.jsonl
+  --plots FOLDER        draw SVGs there
+  --report FILE         no run: the tables, and with --plots the plots, of such a file
 
-Environment: PGWARDEN (program, default target/release/pgwarden, built when missing),
-PGBOUNCER, PGBIN (folder with initdb, postgres, psql, pgbench).
+Environment: PGWARDEN (program, default target/release/pgwarden, built when missing), PGBOUNCER
+(default: the newest at hand, built when missing), PGBIN (folder with initdb, postgres, psql,
+pgbench). HAProxy and pgpool-II are installed from the distribution.
 
 Progress goes to stderr, the Markdown tables to stdout. Rounds interleave the targets: compare
-only within one run, and take differences under 15 % as ties. The exit status is 1 when a cell
-failed, which a single failed transaction is enough for.
+only within one run, and take differences under 10 % as ties. The exit status is 1 when a cell
+failed, which a single failed transaction is enough for. ulimit -Hn bounds how many idle clients
+there can be.
 END
 }
 
 SECONDS_PER_CELL=3
 REPEATS=6
 COPY_MB=200
-OUT=""
-PICKED=()
-EXTRA=()
-WORKERS2=""
-RULES=""
+STREAM_ROWS=1000000
+OUT="" SHORT="" WORKERS2="" RULES="" UNNAMED="" REPORT="" PLOTS=""
+PICKED=() EXTRA=() RIVALS=()
 declare -A WITHOUT
 
 while [ $# -gt 0 ]; do
@@ -49,21 +66,33 @@ while [ $# -gt 0 ]; do
         --session) POOL_MODE=session POOL_SIZE=64 ;;
         --workers2) WORKERS2=1 ;;
         --rules) RULES=1 ;;
-        --short) SECONDS_PER_CELL=1 REPEATS=1 COPY_MB=20 ;;
+        --prepare-unnamed) UNNAMED=1 ;;
+        --short)
+            SHORT=1 REPEATS=1 COPY_MB=5 STREAM_ROWS=20000 WORKERS2=1 RULES=1 UNNAMED=1
+            ;;
+        --goals)
+            SECONDS_PER_CELL=2 WORKERS2=1 RULES=1 UNNAMED=1
+            WITHOUT[direct]=1 WITHOUT[haproxy]=1 WITHOUT[pgpool]=1
+            ;;
         -h | --help) usage && exit ;;
-        --workload | --target | --without | --seconds | --repeats | --copy-mb | --out)
-            [ $# -ge 2 ] || fail "$1 needs a value"
+        --*)
+            [ $# -ge 2 ] || fail "$1 needs a value, or is no option (see --help)"
             case $1 in
                 --workload)
                     IFS=, read -ra names <<<"$2"
                     PICKED+=("${names[@]}")
                     ;;
                 --target) EXTRA+=("$2") ;;
+                --rival) RIVALS+=("$2") ;;
                 --without) WITHOUT[$2]=1 ;;
                 --seconds) SECONDS_PER_CELL=$2 ;;
                 --repeats) REPEATS=$2 ;;
                 --copy-mb) COPY_MB=$2 ;;
+                --stream-rows) STREAM_ROWS=$2 ;;
                 --out) OUT=$2 ;;
+                --plots) PLOTS=$2 ;;
+                --report) REPORT=$2 ;;
+                *) usage >&2 && exit 2 ;;
             esac
             shift
             ;;
@@ -72,88 +101,88 @@ while [ $# -gt 0 ]; do
     shift
 done
 
-for number in "$SECONDS_PER_CELL" "$REPEATS" "$COPY_MB"; do
+report() {
+    python3 "$HERE/report.py" ${PLOTS:+--plots "$PLOTS"} "$1"
+}
+if [[ -n $REPORT ]]; then
+    report "$REPORT"
+    exit
+fi
+
+for number in "$SECONDS_PER_CELL" "$REPEATS" "$COPY_MB" "$STREAM_ROWS"; do
     [[ $number =~ ^[1-9][0-9]*$ ]] || fail "not a positive whole number: $number"
 done
-[ ${#PICKED[@]} -gt 0 ] || PICKED=("${WORKLOADS[@]}")
+if [[ ${#PICKED[@]} = 0 ]]; then
+    for name in "${WORKLOADS[@]}"; do
+        [[ -n $SHORT ]] && one_of "$name" "${LONG_WORKLOADS[@]}" || PICKED+=("$name")
+    done
+fi
 for name in "${PICKED[@]}"; do
-    [[ " ${WORKLOADS[*]} " == *" $name "* ]] || fail "unknown workload $name"
+    one_of "$name" "${WORKLOADS[@]}" || fail "unknown workload $name"
 done
 for name in "${!WITHOUT[@]}"; do
-    [[ " direct pgbouncer pgwarden " == *" $name "* ]] || fail "--without $name: no such target"
+    one_of "$name" direct pgbouncer haproxy pgpool pgwarden || fail "--without $name: no such target"
 done
 check_extra
-[ -n "${WITHOUT[pgwarden]:-}" ] && [ -z "$WORKERS2" ] || ensure_pgwarden
-OUT=${OUT:-$REPO/target/bench/$(date +%Y%m%dT%H%M%S).jsonl}
-mkdir -p "$(dirname "$OUT")"
-: >"$OUT"
+check_rivals
 
 ensure_tools setpriv
+[[ -n ${WITHOUT[pgwarden]:-} && -z $WORKERS2$RULES$UNNAMED ]] || ensure_pgwarden
+[[ -n ${WITHOUT[pgbouncer]:-} ]] || ensure_pgbouncer
+[[ -n ${WITHOUT[haproxy]:-} ]] || ensure_haproxy
+[[ -n ${WITHOUT[pgpool]:-} ]] || ensure_pgpool
+OUT=${OUT:-$REPO/target/bench/$(date +%Y%m%dT%H%M%S).jsonl}
+mkdir -p "$(dirname "$OUT")"
+
 stack_begin
 start_postgres
-write_scripts
-[ -n "${WITHOUT[pgbouncer]:-}" ] || start_pgbouncer
-[ -n "${WITHOUT[pgwarden]:-}" ] || start_pgwarden pgwarden "$PGWARDEN" 1
-[ -z "$WORKERS2" ] || start_pgwarden pgwarden-2w "$PGWARDEN" 2
-if [ -n "$RULES" ]; then
-    ensure_pgwarden
-    start_pgwarden pgwarden-free "$PGWARDEN" 1 free
-    start_pgwarden pgwarden-ruled "$PGWARDEN" 1 ruled
+[[ -n ${WITHOUT[direct]:-} ]] || TARGETS+=(direct)
+[[ -n ${WITHOUT[pgbouncer]:-} ]] || add pgbouncer start_pgbouncer
+[[ -n ${WITHOUT[haproxy]:-} ]] || add haproxy start_haproxy
+[[ -n ${WITHOUT[pgpool]:-} ]] || add pgpool start_pgpool
+[[ -n ${WITHOUT[pgwarden]:-} ]] || add pgwarden start_pgwarden "$PGWARDEN"
+[[ -z $UNNAMED ]] || add pgwarden-pu start_pgwarden "$PGWARDEN" 1 unnamed
+[[ -z $WORKERS2 ]] || add pgwarden-2w start_pgwarden "$PGWARDEN" 2
+if [[ -n $RULES ]]; then
+    add pgwarden-free start_pgwarden "$PGWARDEN" 1 free
+    add pgwarden-ruled start_pgwarden "$PGWARDEN" 1 ruled
 fi
 for pair in ${EXTRA[@]+"${EXTRA[@]}"}; do
-    start_pgwarden "${pair%%=*}" "${pair#*=}" 1
+    add "${pair%%=*}" start_pgwarden "${pair#*=}"
 done
-[ -z "${WITHOUT[direct]:-}" ] || TARGETS=("${TARGETS[@]:1}")
-[ ${#TARGETS[@]} -gt 0 ] || fail "no target is left"
-
-if [[ " ${PICKED[*]} " == *" copy-"* ]]; then
-    # Rows of about 200 bytes.
-    psql_direct -c "create unlogged table wide as
-            select g as id, repeat(md5(g::text), 6) as body
-            from generate_series(1, $COPY_MB * 5000) g" \
-        -c "create unlogged table sink (like wide)" \
-        -c "\\copy wide to '$WORK/wide.copy'"
-    COPY_BYTES=$(stat -c %s "$WORK/wide.copy")
-fi
-warm_up
-
-# The command of a workload, in COMMAND.
-command_of() {
-    local bench=("$PGBIN/pgbench" -n -T "$SECONDS_PER_CELL")
-    local psql=("$PGBIN/psql" -Xq -v ON_ERROR_STOP=1)
-    case $1 in
-        simple-c32) COMMAND=("${bench[@]}" -S -M simple -c 32 -j 2) ;;
-        extended-c32) COMMAND=("${bench[@]}" -S -M extended -c 32 -j 2) ;;
-        prepared-c32) COMMAND=("${bench[@]}" -S -M prepared -c 32 -j 2) ;;
-        simple-c1) COMMAND=("${bench[@]}" -S -M simple -c 1 -j 1) ;;
-        select1-c32) COMMAND=("${bench[@]}" -f "$WORK/select1.sql" -M simple -c 32 -j 2) ;;
-        paced-4000) COMMAND=("${bench[@]}" -S -M simple -c 32 -j 2 -R 4000) ;;
-        pipeline10) COMMAND=("${bench[@]}" -f "$WORK/pipeline10.sql" -M extended -c 8 -j 2) ;;
-        churn) COMMAND=("${bench[@]}" -S -M simple -C -c 8 -j 2) ;;
-        copy-out) COMMAND=("${psql[@]}" -c "\\copy wide to '/dev/null'") ;;
-        copy-in) COMMAND=("${psql[@]}" -c "\\copy sink from '$WORK/wide.copy'") ;;
-    esac
-}
+for pair in ${RIVALS[@]+"${RIVALS[@]}"}; do
+    add "${pair%%=*}" start_rival "${pair#*=}"
+done
+[[ ${#TARGETS[@]} -gt 0 ]] || fail "no target is left"
+prepare_workloads "${PICKED[@]}"
 
 FAILED=0
+# run_cell ROUND WORKLOAD TARGET
 run_cell() {
-    local repeat=$1 workload=$2 target=$3 extra=()
-    case $workload in
-        copy-*) extra=(--bytes "$COPY_BYTES") ;;
-    esac
-    [ "$workload" != copy-in ] || psql_direct -c 'truncate sink'
-    if [ "$workload/$target/$POOL_MODE" = prepared-c32/pgbouncer/transaction ] && ! pgbouncer_prepares; then
-        extra=(--skip "PgBouncer $PGBOUNCER_VERSION has no prepared statements in transaction mode")
+    local instance=$3 cell=(--out "$OUT" --repeat "$1" --workload "$2" --target "$3")
+    [[ $1 = 1 ]] || ! one_of "$2" "${ONCE_WORKLOADS[@]}" || return 0
+    if ! takes_part "$2" "$3"; then
+        [[ -z $WHY_NOT || $1 != 1 ]] || python3 "$HERE/cell.py" "${cell[@]}" --skip "$WHY_NOT" >&2
+        return 0
     fi
-    command_of "$workload"
-    PGPORT=${PORT[$target]} python3 "$HERE/cell.py" --out "$OUT" --repeat "$repeat" \
-        --workload "$workload" --target "$target" --pooler "${PID[$target]}" \
-        --postmaster "$POSTMASTER" --timeout $((SECONDS_PER_CELL + 60)) \
-        ${extra[@]+"${extra[@]}"} -- "${COMMAND[@]}" >&2 && return
-    FAILED=$((FAILED + 1))
-    tail -n 5 "$WORK/$target/log" >&2
+    if wants_fresh "$2" "$3"; then
+        instance=$3.fresh
+        launch "$3" "$instance"
+    fi
+    [[ $2 != copy-in ]] || psql_direct -c 'truncate sink'
+    command_of "$2" "$instance"
+    if ! PGPORT=${PORT[$instance]} PGSSLMODE=$SSLMODE python3 "$HERE/cell.py" "${cell[@]}" \
+        --pooler "${PID[$instance]}" --postmaster "$POSTMASTER" \
+        --timeout $((SECONDS_PER_CELL + 180)) "${MEASURE[@]}" -- "${COMMAND[@]}" >&2; then
+        FAILED=$((FAILED + 1))
+        tail -n 5 "$WORK/$instance/log" >&2
+    fi
+    [[ $instance = "$3" ]] || dismiss "$instance"
 }
 
+title="$(stack_title); pools of $POOL_SIZE, $POOL_MODE mode; cells of "
+title+=$([[ -z $SHORT ]] && echo "$SECONDS_PER_CELL s" || echo "some 600 transactions")
+printf '{"run": "%s"}\n' "$title" >"$OUT"
 for repeat in $(seq "$REPEATS"); do
     for w in "${!PICKED[@]}"; do
         for t in "${!TARGETS[@]}"; do
@@ -164,6 +193,6 @@ for repeat in $(seq "$REPEATS"); do
     done
 done
 
-python3 "$HERE/report.py" --title "$(stack_title); cells of $SECONDS_PER_CELL s" "$OUT"
+report "$OUT"
 echo "cells: $OUT" >&2
-[ "$FAILED" = 0 ] || fail "cells that failed: $FAILED"
+[[ $FAILED = 0 ]] || fail "cells that failed: $FAILED"

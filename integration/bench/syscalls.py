@@ -1,7 +1,13 @@
-"""Counts a pooler's syscalls per transaction under load (count), prints the table (report)."""
+"""Counts a pooler's syscalls per transaction under load (count), prints the table (report).
+
+The clients stand still while strace attaches and while it leaves, and the pooler's console says how
+many transactions there were in between: a busy machine makes fewer of them, but no other figures.
+"""
 
 import argparse
+import csv
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -10,28 +16,64 @@ from collections import Counter
 from pathlib import Path
 
 # Of all syscalls; a pipeline of ten statements is one transaction here.
-GATES = {"simple-c32": 5.0, "simple-c1": 6.05, "pipeline10": 6.0}
+GATES = {"simple-c32": 5.0, "extended-c32": 5.0, "prepared-c32": 5.0, "simple-c1": 6.05,
+         "pipeline10": 6.0}
 # What a steady state does without; a stray timer is not a transaction's.
 NEVER = ("epoll_ctl", "futex", "failed recv")
 STRAY = 0.005
 RECEIVING = ("recvfrom", "recvmsg", "read", "readv")
-CONNECT_SECONDS = 2
-SPARE_SECONDS = 3
+# All clients are connected and all statements prepared by then.
+WARM = 1000
+WARM_SECONDS = 60
+# Seconds without a transaction while nobody sends one: all answers have been given.
+STILL = 0.2
 
 
-def trace(pooler: int, window: float) -> tuple[float, float, Counter]:
-    """Calls by name while strace was counting, and from when to when it was."""
+def transactions(psql: str) -> int:
+    """By the console of the pooler."""
+    done = subprocess.run(
+        [psql, "-X", "--csv", "-c", "show stats"], stdin=subprocess.DEVNULL, capture_output=True,
+        text=True, timeout=30, env={**os.environ, "PGDATABASE": "pgbouncer"},
+    )
+    if done.returncode:
+        raise RuntimeError(f"the console: {done.stderr.strip()}")
+    rows = csv.DictReader(done.stdout.splitlines())
+    return sum(int(row["total_xact_count"]) for row in rows
+               if row["database"] == os.environ["PGDATABASE"])
+
+
+def await_warm(bench: subprocess.Popen, psql: str, before: int) -> None:
+    deadline = time.monotonic() + WARM_SECONDS
+    while transactions(psql) < before + WARM:
+        if bench.poll() is not None or time.monotonic() > deadline:
+            raise RuntimeError(f"pgbench does not get on: {bench.poll()}")
+        time.sleep(0.1)
+
+
+def await_still(psql: str) -> int:
+    """The transactions there were when nothing moved any more."""
+    count = transactions(psql)
+    while True:
+        time.sleep(STILL)
+        if (later := transactions(psql)) == count:
+            return count
+        count = later
+
+
+def trace(pooler: int, bench: subprocess.Popen, window: float) -> Counter:
+    """Calls by name while the clients, who stand still now, go on for a while."""
     strace = subprocess.Popen(
         ["strace", "-f", "-c", "-o", "/dev/stdout", "-p", str(pooler)],
         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )
     said = strace.stderr.readline()
-    begin = time.time()
     if "attached" not in said:
         strace.kill()
         raise RuntimeError(f"strace: {said.strip()}")
+    bench.send_signal(signal.SIGCONT)
     time.sleep(window)
-    end = time.time()
+    bench.send_signal(signal.SIGSTOP)
+    time.sleep(STILL)
     strace.send_signal(signal.SIGINT)
     summary, _ = strace.communicate(timeout=30)
 
@@ -44,39 +86,27 @@ def trace(pooler: int, window: float) -> tuple[float, float, Counter]:
         calls[fields[-1]] += int(fields[3])
         if len(fields) == 6 and fields[-1] in RECEIVING:
             calls["failed recv"] += int(fields[4])
-    return begin, end, calls
-
-
-def transactions(logs: list[Path], begin: float, end: float) -> int:
-    """Lines are: client, number, duration, script, end in seconds, its microseconds."""
-    inside = 0
-    for log in logs:
-        for line in log.read_text().splitlines():
-            fields = line.split()
-            if not fields[2].isdigit():
-                raise RuntimeError(f"a transaction failed: {line}")
-            inside += begin <= int(fields[4]) + int(fields[5]) / 1e6 <= end
-    return inside
+    return calls
 
 
 def count(args: argparse.Namespace) -> int:
-    args.logs.mkdir()
-    seconds = CONNECT_SECONDS + args.window + SPARE_SECONDS
+    before = transactions(args.psql)
     bench = subprocess.Popen(
-        [*args.command, "-T", str(seconds), "-l", f"--log-prefix={args.logs}/log"],
-        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        [*args.command, "-T", "600"], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE, text=True,
     )
     try:
-        time.sleep(CONNECT_SECONDS)
-        begin, end, calls = trace(args.pooler, args.window)
-        _, complaints = bench.communicate(timeout=seconds + 60)
+        await_warm(bench, args.psql, before)
+        bench.send_signal(signal.SIGSTOP)
+        begin = await_still(args.psql)
+        calls = trace(args.pooler, bench, args.window)
+        done = await_still(args.psql) - begin
     finally:
         bench.kill()
-    if bench.returncode:
-        raise RuntimeError(f"pgbench: exit status {bench.returncode}: {complaints.strip()[-500:]}")
-    done = transactions(list(args.logs.glob("log.*")), begin, end)
+    if complaints := bench.communicate()[1].strip():
+        raise RuntimeError(f"pgbench: {complaints[-500:]}")
     if not done:
-        raise RuntimeError("no transaction ended while strace was counting")
+        raise RuntimeError("there was no transaction while strace was counting")
     cell = {"target": args.target, "workload": args.workload, "transactions": done, "calls": calls}
     with args.out.open("a") as out:
         print(json.dumps(cell), file=out)
@@ -126,8 +156,8 @@ def main() -> int:
     counting.add_argument("--workload", required=True)
     counting.add_argument("--pooler", type=int, required=True)
     counting.add_argument("--window", type=int, required=True)
-    counting.add_argument("--logs", type=Path, required=True, help="a folder, made here")
-    counting.add_argument("command", nargs="+", help="pgbench with its options, without -T and -l")
+    counting.add_argument("--psql", required=True, help="the program")
+    counting.add_argument("command", nargs="+", help="pgbench with its options, without -T")
     reporting = modes.add_parser("report")
     reporting.set_defaults(run=report)
     reporting.add_argument("--title", default="")

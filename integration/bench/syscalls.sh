@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
 # The syscalls that a pooler makes per transaction: exact figures, so they can gate a change.
 set -euo pipefail
-# shellcheck source-path=SCRIPTDIR source=stack.sh
+# shellcheck source=integration/bench/stack.sh
 . "$(dirname "${BASH_SOURCE[0]}")/stack.sh"
 
 usage() {
     cat <<END
 usage: syscalls.sh [OPTION…]
-  --seconds N           length of the traced window, default 5
+  --seconds N           length of the traced window, default 2
   --without NAME        leave out pgbouncer or pgwarden (repeatable)
   --target NAME=BINARY  one more pgwarden program, with the same configuration (repeatable)
   --check               exit status 1 when pgwarden is over a gate
@@ -16,13 +16,14 @@ Environment: PGWARDEN (program, default target/release/pgwarden, built when miss
 PGBOUNCER, PGBIN (folder with initdb, postgres, psql, pgbench).
 
 strace attaches to the running pooler after all clients are connected and leaves before they go, so
-no login and no disconnect is counted. The transactions are those that pgbench's own log dates into
-that window. Tracing slows the pooler down, so that 32 clients keep it saturated.
+no login and no disconnect is counted; meanwhile the clients stand still, and the pooler's console
+tells how many transactions there were. Tracing slows the pooler down, so that 32 clients keep it
+saturated.
 Needs root or kernel.yama.ptrace_scope = 0.
 END
 }
 
-WINDOW=5
+WINDOW=2
 CHECK=()
 EXTRA=()
 declare -A WITHOUT
@@ -51,29 +52,30 @@ check_extra
 [ -n "${WITHOUT[pgwarden]:-}" ] || ensure_pgwarden
 
 ensure_tools setpriv strace
+[[ -n ${WITHOUT[pgbouncer]:-} ]] || ensure_pgbouncer
 stack_begin
 start_postgres
-TARGETS=()
-write_scripts
-[ -n "${WITHOUT[pgbouncer]:-}" ] || start_pgbouncer
-[ -n "${WITHOUT[pgwarden]:-}" ] || start_pgwarden pgwarden "$PGWARDEN" 1
+[[ -n ${WITHOUT[pgbouncer]:-} ]] || add pgbouncer start_pgbouncer
+[[ -n ${WITHOUT[pgwarden]:-} ]] || add pgwarden start_pgwarden "$PGWARDEN"
 for pair in ${EXTRA[@]+"${EXTRA[@]}"}; do
-    start_pgwarden "${pair%%=*}" "${pair#*=}" 1
+    add "${pair%%=*}" start_pgwarden "${pair#*=}"
 done
-[ ${#TARGETS[@]} -gt 0 ] || fail "no target is left"
-warm_up
+[[ ${#TARGETS[@]} -gt 0 ]] || fail "no target is left"
+write_scripts
 
 count() {
     local target=$1 workload=$2
     shift 2
-    echo "$target: $workload" >&2
+    say "$target: $workload"
     PGPORT=${PORT[$target]} python3 "$HERE/syscalls.py" count --out "$WORK/syscalls.jsonl" \
         --target "$target" --workload "$workload" --pooler "${PID[$target]}" \
-        --window "$WINDOW" --logs "$WORK/$target-$workload" -- "$PGBIN/pgbench" -n "$@"
+        --window "$WINDOW" --psql "$PGBIN/psql" -- "$PGBIN/pgbench" -n "$@"
 }
 
 for target in "${TARGETS[@]}"; do
-    count "$target" simple-c32 -S -M simple -c 32 -j 2
+    for protocol in simple extended prepared; do
+        count "$target" $protocol-c32 -S -M $protocol -c 32 -j 2
+    done
     count "$target" simple-c1 -S -M simple -c 1 -j 1
     count "$target" pipeline10 -f "$WORK/pipeline10.sql" -M extended -c 8 -j 2
 done
