@@ -117,9 +117,11 @@ async fn clients_of_all_workers_go_on_and_are_judged_as_before() {
     let owner = console(&pooler).await;
     let rows = owner.simple_query("show clients").await.unwrap();
     let shown = |user: &str| {
-        let rows = rows.iter().filter_map(|row| match row {
-            tokio_postgres::SimpleQueryMessage::Row(row) => row.get("user"),
-            _ => None,
+        let rows = rows.iter().filter_map(|row| {
+            let tokio_postgres::SimpleQueryMessage::Row(row) = row else {
+                return None;
+            };
+            row.get("user")
         });
         rows.filter(|shown| *shown == user).count()
     };
