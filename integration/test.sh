@@ -34,6 +34,7 @@ integration/oauth/run.sh
 
 say "== the change from PgBouncer, under load"
 integration/pgbouncer/migrate.sh
+integration/pgbouncer/takeover.sh
 
 say "== dashboards"
 integration/pgbouncer/exporter.sh

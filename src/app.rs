@@ -17,6 +17,7 @@ mod signals;
 mod standstill;
 mod systemd;
 mod takeover;
+mod ticket;
 mod worker;
 mod workers;
 

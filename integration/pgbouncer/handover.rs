@@ -1,6 +1,7 @@
 //! Restarts that clients do not notice: peers, SUSPEND, SHOW FDS and `-R`.
 
 mod descriptors;
+mod roles;
 
 use std::time::Duration;
 
@@ -287,7 +288,7 @@ async fn without_anybody_to_take_over_from_a_process_starts_as_ever() {
 }
 
 #[tokio::test]
-async fn a_rolling_restart_behind_one_port_fails_no_transaction() {
+async fn a_rolling_restart_behind_one_port_fails_no_transaction_and_no_login() {
     let postgres = Postgres::start().await;
     postgres
         .run("create table seen (n int); grant all on seen to app")
@@ -306,11 +307,8 @@ async fn a_rolling_restart_behind_one_port_fails_no_transaction() {
         load.push(tokio::spawn(async move {
             let mut done = 0_i64;
             while !stop.load(std::sync::atomic::Ordering::Relaxed) {
-                // What is in the queue of a socket that closes is lost: no transaction yet.
-                let Ok(mut client) = connect(port, "app", "shop").await else {
-                    continue;
-                };
-                for _ in 0..5 {
+                let mut client = connect(port, "app", "shop").await.unwrap();
+                for _ in 0..2 {
                     let block = client.transaction().await.unwrap();
                     let sql = "insert into seen values ($1)";
                     block.execute(sql, &[&number]).await.unwrap();
@@ -344,4 +342,58 @@ async fn a_rolling_restart_behind_one_port_fails_no_transaction() {
     }
     assert_eq!(done, count().await);
     drop(new);
+}
+
+#[tokio::test]
+async fn who_came_before_a_shutdown_that_waits_for_clients_still_logs_in() {
+    let postgres = Postgres::start().await;
+    let mut pooler = Pooler::start(&settings(&postgres, "", "")).await;
+    let mut first = Raw::app(pooler.port).await;
+    let late = Raw::connect(pooler.port).await;
+    let owner = console(&pooler).await;
+    let sql = "SHUTDOWN WAIT_FOR_CLIENTS";
+    owner.simple_query(sql).await.unwrap();
+    is_closed(&pooler).await;
+    let mut config = tokio_postgres::Config::new();
+    config.host_path(pooler.dir()).port(pooler.port);
+    let refused = config.user("app").dbname("shop").connect(NoTls).await;
+    let error = refused.err().unwrap();
+    let message = error.as_db_error().unwrap().message();
+    assert_eq!(message, "the pooler is shutting down");
+    first.query("select 1").await.fine();
+    drop((first, owner));
+    // Now it is the only one.
+    let mut late = late.start("app", "shop", &[]).await.unwrap();
+    assert_eq!(late.value("select 'served'").await, "served");
+    assert!(pooler.is_running());
+    drop(late);
+    assert!(pooler.ended().await.success());
+}
+
+#[tokio::test]
+async fn who_came_before_a_shutdown_that_waits_for_servers_is_turned_away() {
+    let postgres = Postgres::start().await;
+    let mut pooler = Pooler::start(&settings(&postgres, "", "mode = \"transaction\"")).await;
+    let mut busy = Raw::app(pooler.port).await;
+    busy.query("begin").await.fine();
+    let late = Raw::connect(pooler.port).await;
+    // Connections are accepted in their order.
+    Raw::app(pooler.port).await.query("select 1").await.fine();
+    let owner = console(&pooler).await;
+    let sql = "SHUTDOWN WAIT_FOR_SERVERS";
+    owner.simple_query(sql).await.unwrap();
+    is_closed(&pooler).await;
+    let refused = late.start("app", "shop", &[]).await.unwrap_err();
+    assert_eq!(refused.message, "the pooler is shutting down");
+    busy.query("commit").await.fine();
+    assert!(pooler.ended().await.success());
+}
+
+async fn is_closed(pooler: &Pooler) {
+    eventually("TCP is closed", async || {
+        TcpStream::connect(("127.0.0.1", pooler.port))
+            .await
+            .is_err()
+    })
+    .await;
 }

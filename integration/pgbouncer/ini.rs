@@ -5,9 +5,10 @@ use std::process::Command;
 
 use tokio_postgres::SimpleQueryMessage;
 
-use crate::support::connect;
+use crate::support::authority::Authority;
 use crate::support::pooler::Pooler;
 use crate::support::postgres::Postgres;
+use crate::support::{connect, free_port};
 
 /// An INI in front of a server, with more at the end of `[pgbouncer]`.
 fn ini(postgres: &Postgres, more: &str) -> String {
@@ -134,4 +135,63 @@ async fn the_converted_file_is_not_told_from_the_ini_by_show_config() {
     }
     let client = connect(from_toml.port, "anybody", "shop").await.unwrap();
     client.query_one("select 1", &[]).await.unwrap();
+}
+
+#[test]
+fn a_converted_file_goes_on_reading_certificates_and_hba_rules() {
+    let dir = tempfile::tempdir().unwrap();
+    let folder = dir.path().display().to_string();
+    let rules = "hostssl all all 127.0.0.1/32 cert\nlocal all all peer\n";
+    let files = [
+        ("users.txt", "\"app\" \"app\"\n".to_owned()),
+        ("hba.conf", rules.to_owned()),
+    ];
+    for (name, text) in files.into_iter().chain(Authority::new().files()) {
+        fs::write(dir.path().join(name), text).unwrap();
+    }
+    let ini = format!(
+        "[databases]\nshop = host=127.0.0.1\n[pgbouncer]\nlisten_addr = 127.0.0.1\n\
+         listen_port = {}\nunix_socket_dir = {folder}\nauth_type = hba\n\
+         auth_file = {folder}/users.txt\nauth_hba_file = {folder}/hba.conf\n\
+         client_tls_sslmode = verify-full\nclient_tls_ca_file = {folder}/ca.crt\n\
+         client_tls_cert_file = {folder}/server.crt\nclient_tls_key_file = {folder}/server.key\n\
+         server_tls_sslmode = verify-ca\nserver_tls_ca_file = {folder}/ca.crt\n",
+        free_port()
+    );
+    fs::write(dir.path().join("pgbouncer.ini"), ini).unwrap();
+    let pgwarden = |command: &str, file: &str| {
+        Command::new(env!("CARGO_BIN_EXE_pgwarden"))
+            .arg(command)
+            .arg(dir.path().join(file))
+            .output()
+            .unwrap()
+    };
+    let converted = pgwarden("convert", "pgbouncer.ini");
+    assert!(converted.status.success(), "{converted:?}");
+    fs::write(dir.path().join("pgwarden.toml"), &converted.stdout).unwrap();
+    let toml = String::from_utf8(converted.stdout).unwrap();
+    let fine = pgwarden("check", "pgwarden.toml");
+    assert!(fine.status.success(), "{fine:?}\n{toml}");
+    // Each of the files is read, and nothing stands in for it.
+    for name in [
+        "hba.conf",
+        "ca.crt",
+        "server.crt",
+        "server.key",
+        "users.txt",
+    ] {
+        let path = dir.path().join(name);
+        let before = fs::read(&path).unwrap();
+        fs::write(&path, "nonsense \"\n").unwrap();
+        let broken = pgwarden("check", "pgwarden.toml");
+        assert!(!broken.status.success(), "{name}");
+        let said = [broken.stdout, broken.stderr].concat();
+        let said = String::from_utf8(said).unwrap();
+        assert!(said.contains(name), "{name}: {said}");
+        fs::write(&path, before).unwrap();
+    }
+    assert!(
+        toml.contains("method = \"hba\"") && toml.contains("verify-full"),
+        "{toml}"
+    );
 }

@@ -7,6 +7,7 @@ use tokio::io::AsyncWriteExt;
 use tracing::{debug, info, warn};
 
 use crate::app::place::Place;
+use crate::app::ticket::Ticket;
 use crate::auth::method::Method;
 use crate::auth::names::UserName;
 use crate::console::{self, Role, Seat, is_console};
@@ -27,8 +28,9 @@ use crate::wire::pooler_error::PoolerError;
 use crate::wire::socket::Socket;
 use crate::wire::stream::Stream;
 
-/// Serves a connection to its end.
-pub(super) async fn serve(mut socket: Socket, place: &Place) {
+/// Serves a connection to its end. With a ticket it may log in, if the process is not about to
+/// end.
+pub(super) async fn serve(mut socket: Socket, ticket: Option<Ticket>, place: &Place) {
     if let Err(error) = socket.adopt() {
         warn!(%error, "a connection could not be taken over by its worker");
         return;
@@ -43,7 +45,10 @@ pub(super) async fn serve(mut socket: Socket, place: &Place) {
     let logins = &place.session.logins;
     LoginStats::count(&logins.connections);
     // Boxed: a client needs all this once, and then stays for hours.
-    match Box::pin(log_in(socket, place, &client)).await {
+    let entered = Box::pin(log_in(socket, ticket.as_ref(), place, &client)).await;
+    // By now it counts among the clients, or is none.
+    drop(ticket);
+    match entered {
         Ok(Entered::Nothing) => lines::closing(&client, "successful cancel request", None),
         Ok(Entered::Session(session)) => {
             LoginStats::count(&logins.succeeded);
@@ -73,11 +78,12 @@ enum Entered {
 
 async fn log_in(
     socket: Socket,
+    ticket: Option<&Ticket>,
     place: &Place,
     client: &Rc<Client>,
 ) -> Result<Entered, SessionError> {
     let mut refused = None;
-    let entered = steps(socket, place, client, &mut refused).await;
+    let entered = steps((socket, ticket), place, client, &mut refused).await;
     if let Err(error) = &entered {
         // At all times its end is logged, with what it is told; here is the whole of it.
         debug!(
@@ -106,7 +112,7 @@ fn close(client: &Client, error: &SessionError, place: &Place) {
 }
 
 async fn steps(
-    socket: Socket,
+    (socket, ticket): (Socket, Option<&Ticket>),
     place: &Place,
     client: &Rc<Client>,
     refused: &mut Option<Stream>,
@@ -148,7 +154,7 @@ async fn steps(
         );
         return Ok(Entered::Console(Box::new(proved), role));
     }
-    if place.process.is_closing() {
+    if place.process.turns_away(ticket) {
         proved.accept();
         *refused = proved.into_stream().await;
         return Err(PoolerError::ShuttingDown.into());

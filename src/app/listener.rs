@@ -1,5 +1,6 @@
 //! Where clients connect.
 
+mod last;
 mod socket;
 
 use std::fs;
@@ -10,13 +11,15 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::net::{TcpListener, UnixListener};
+use tokio::net::{TcpListener, TcpStream, UnixListener};
 use tracing::{error, info, warn};
 
 use crate::app::handover::Listening;
 use crate::app::process::Process;
 use crate::app::systemd;
+use crate::app::ticket::Ticket;
 use crate::config::settings::ListenSettings;
+use crate::console::control::ShutdownMode;
 use crate::pool::lines;
 use crate::wire::socket::Socket;
 
@@ -128,12 +131,19 @@ impl Listeners {
             let listener = Arc::new(listener);
             let listening = Listening::Tcp(Arc::downgrade(&listener));
             process.listening().push(listening);
+            // As long as it is open, somebody may come.
+            let ticket = Ticket::new(&process);
             tokio::spawn(async move {
                 let mut asked = process.shutdown_asked();
                 tokio::select! {
                     () = accept_tcp(&listener, &process) => {}
                     _ = asked.wait_for(Option::is_some) => {}
                 }
+                let mode = *asked.borrow();
+                if mode == Some(ShutdownMode::WaitForClients) {
+                    last::accept(&listener, &process).await;
+                }
+                drop((listener, ticket));
             });
         }
         for (listener, file) in self.unix {
@@ -172,25 +182,32 @@ impl Drop for SocketFile {
     }
 }
 
-async fn accept_tcp(listener: &TcpListener, process: &Process) {
+async fn accept_tcp(listener: &TcpListener, process: &Arc<Process>) {
     loop {
         process.standstill.over().await;
         match listener.accept().await {
-            Ok((socket, _)) => {
-                // Nothing of it is worth refusing a client for.
-                let _ = process.tcp().apply(&socket);
-                process.workers.give(Socket::from(socket));
-            }
+            Ok((socket, _)) => admit(socket, process),
             Err(error) => pause_after(&error).await,
         }
     }
 }
 
-async fn accept_unix(listener: &UnixListener, process: &Process) {
+fn admit(socket: TcpStream, process: &Arc<Process>) {
+    // Nothing of it is worth refusing a client for.
+    let _ = process.tcp().apply(&socket);
+    let ticket = Ticket::new(process);
+    process.workers.give(Socket::from(socket), Some(ticket));
+}
+
+async fn accept_unix(listener: &UnixListener, process: &Arc<Process>) {
     loop {
         process.standstill.over().await;
         match listener.accept().await {
-            Ok((socket, _)) => process.workers.give(Socket::from(socket)),
+            Ok((socket, _)) => {
+                // Later there is only the console.
+                let ticket = (!process.is_closing()).then(|| Ticket::new(process));
+                process.workers.give(Socket::from(socket), ticket);
+            }
             Err(error) => pause_after(&error).await,
         }
     }

@@ -16,6 +16,7 @@ use crate::app::peers::{Owner, Peers};
 use crate::app::readers;
 use crate::app::standstill::Standstill;
 use crate::app::systemd;
+use crate::app::ticket::{Ticket, Tickets};
 use crate::app::workers::{Order, Workers};
 use crate::config::problem::Problems;
 use crate::config::set::Change;
@@ -44,6 +45,7 @@ pub(super) struct Process {
     pub(super) workers: Workers,
     peers: Peers,
     pub(super) standstill: Standstill,
+    pub(super) tickets: Tickets,
     listening: Mutex<Vec<Listening>>,
     /// The way to shut down, once somebody has asked for it.
     shutdown: watch::Sender<Option<ShutdownMode>>,
@@ -81,6 +83,7 @@ impl Process {
             workers,
             peers: Peers::default(),
             standstill: Standstill::default(),
+            tickets: Tickets::default(),
             listening: Mutex::default(),
             shutdown: watch::Sender::new(None),
             closing: AtomicU8::new(0),
@@ -147,7 +150,17 @@ impl Process {
         settings.telemetry.stats_period
     }
 
-    /// Whether new clients are turned away.
+    /// Whether a client may not log in any more. Who came before a shutdown that waits for
+    /// clients still may.
+    pub(super) fn turns_away(&self, ticket: Option<&Ticket>) -> bool {
+        match *self.shutdown.borrow() {
+            None => false,
+            Some(ShutdownMode::WaitForClients) => ticket.is_none(),
+            Some(ShutdownMode::Immediate | ShutdownMode::WaitForServers) => true,
+        }
+    }
+
+    /// Whether the process is about to end, and nobody new is to come.
     pub(super) fn is_closing(&self) -> bool {
         self.closing.load(Ordering::Relaxed) > 0
     }

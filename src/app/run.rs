@@ -25,7 +25,7 @@ use crate::app::takeover::Takeover;
 use crate::app::worker;
 use crate::app::workers::{Order, Workers};
 use crate::config::problem::Problems;
-use crate::config::settings::{ListenSettings, Settings};
+use crate::config::settings::Settings;
 use crate::console::control::ShutdownMode;
 use crate::console::{Console, LIBRARIES, VERSION};
 use crate::pool::Pools;
@@ -145,7 +145,7 @@ async fn live(file: &Path, settings: Settings, options: &Options, log: Log) -> i
     };
     let metrics = metrics::install().map_err(io::Error::other)?;
     let audit = Arc::new(AuditLog::open(&settings.telemetry.audit)?);
-    let mut takeover = begin_takeover(&settings.listen, options.reboot)?;
+    let mut takeover = begin_takeover(&settings, options.reboot)?;
     let signals = signals.catch_all()?;
     let listeners = match &mut takeover {
         Some(takeover) => Listeners::inherit(std::mem::take(&mut takeover.listeners))?,
@@ -226,9 +226,11 @@ async fn live(file: &Path, settings: Settings, options: &Options, log: Log) -> i
 }
 
 /// What the process that is to be taken over gives, if there is one.
-fn begin_takeover(settings: &ListenSettings, reboot: bool) -> io::Result<Option<Takeover>> {
-    match UnixAddress::of(settings) {
-        Some(address) if reboot => Takeover::begin(&address).map_err(not_taken_over),
+fn begin_takeover(settings: &Settings, reboot: bool) -> io::Result<Option<Takeover>> {
+    match UnixAddress::of(&settings.listen) {
+        Some(address) if reboot => {
+            Takeover::begin(&address, settings.session.method).map_err(not_taken_over)
+        }
         Some(_) | None => Ok(None),
     }
 }
@@ -287,6 +289,9 @@ async fn finish(process: &Process) {
     let gone = async {
         if mode == Some(ShutdownMode::WaitForServers) {
             process.workers.ask_all(|| Order::Drain);
+        } else {
+            // Who only holds a connection open is not waited for.
+            let _ = tokio::time::timeout(LOGINS_END, nobody_logs_in(process)).await;
         }
         loop {
             let departed = process.workers.departed.notified();
@@ -307,6 +312,17 @@ async fn finish(process: &Process) {
         process.end_the_rest().await;
     }
     info!("stopped");
+}
+
+/// Waits until who came before the shutdown has logged in, or has failed to. Cancel safe.
+async fn nobody_logs_in(process: &Process) {
+    loop {
+        let departed = process.workers.departed.notified();
+        if process.tickets.are_used_up() {
+            return;
+        }
+        departed.await;
+    }
 }
 
 async fn bind_metrics(address: SocketAddr) -> io::Result<TcpListener> {
@@ -348,6 +364,8 @@ async fn tidy(process: Arc<Process>) {
     }
 }
 
+/// How long a login may take that a shutdown waits for.
+const LOGINS_END: Duration = Duration::from_secs(10);
 /// How long the process that was taken over has to end.
 const OLD_ENDS: Duration = Duration::from_secs(5);
 const LOOK_AGAIN: Duration = Duration::from_millis(20);

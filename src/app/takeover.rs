@@ -4,6 +4,8 @@
 //! All of it happens before this process serves anybody, so it may block. Until SHUTDOWN is sent,
 //! an error here, or the end of this process, has the other one go on as if nothing had been.
 
+mod foreign;
+
 use std::collections::HashMap;
 use std::io::{self, IoSliceMut, Read, Write};
 use std::mem::MaybeUninit;
@@ -17,6 +19,7 @@ use tracing::{info, warn};
 use crate::app::handover::State;
 use crate::app::listener::UnixAddress;
 use crate::app::process::Process;
+use crate::auth::method::Method;
 use crate::auth::names::{DatabaseName, UserName};
 use crate::auth::scram::Keys;
 use crate::pool::carried::CarriedServer;
@@ -40,11 +43,11 @@ pub(super) struct Takeover {
 
 impl Takeover {
     /// Has the process that serves a Unix socket stand still and give its sockets. `None`: nobody
-    /// serves it.
+    /// serves it. `method` is how clients log in by our settings.
     ///
     /// # Errors
     /// It does not do as it is told.
-    pub(super) fn begin(address: &UnixAddress) -> io::Result<Option<Self>> {
+    pub(super) fn begin(address: &UnixAddress, method: Method) -> io::Result<Option<Self>> {
         let socket = match address.connect() {
             Ok(socket) => socket,
             Err(error) if is_nobody(&error) => return Ok(None),
@@ -66,18 +69,19 @@ impl Takeover {
                 "the other process sent rows without sockets",
             ));
         }
-        let states = if version.contains("pgwarden") {
-            old.ask("SHOW HANDOVER;")?
-        } else {
-            Vec::new()
-        };
         let mut this = Self {
             old,
             listeners: Vec::new(),
             clients: Vec::new(),
             servers: Vec::new(),
         };
-        this.sort(rows, sockets, states);
+        let connections = this.take_listeners(rows, sockets);
+        if version.contains("pgwarden") {
+            let states = this.old.ask("SHOW HANDOVER;")?;
+            this.sort(connections, &states);
+        } else {
+            this.sort_foreign(connections, method);
+        }
         info!(
             listeners = this.listeners.len(),
             clients = this.clients.len(),
@@ -121,19 +125,28 @@ impl Takeover {
         Ok(())
     }
 
-    fn sort(&mut self, rows: Vec<Row>, sockets: Vec<OwnedFd>, states: Vec<Row>) {
-        let mut known = HashMap::new();
+    /// Takes the listening sockets; returns the others by their numbers there.
+    fn take_listeners(
+        &mut self,
+        rows: Vec<Row>,
+        sockets: Vec<OwnedFd>,
+    ) -> HashMap<i32, (Row, OwnedFd)> {
+        let mut connections = HashMap::new();
         for (row, socket) in rows.into_iter().zip(sockets) {
-            let column = |at: usize| row.get(at).cloned().flatten();
-            let fd = column(FD)
-                .and_then(|fd| fd.parse::<i32>().ok())
-                .unwrap_or_default();
-            match column(TASK).as_deref() {
+            match column(&row, TASK) {
                 Some("pooler") => self.listeners.push(socket),
-                Some("client" | "server") => drop(known.insert(fd, (row, socket))),
-                Some(_) | None => warn!(fd, "a socket of an unknown kind is closed"),
+                Some("client" | "server") => {
+                    drop(connections.insert(fd(&row, FD), (row, socket)));
+                }
+                Some(_) | None => {
+                    warn!(fd = fd(&row, FD), "a socket of an unknown kind is closed");
+                }
             }
         }
+        connections
+    }
+
+    fn sort(&mut self, mut known: HashMap<i32, (Row, OwnedFd)>, states: &[Row]) {
         for state in states.iter().filter_map(|row| row.first()?.as_deref()) {
             match serde_json::from_str(state) {
                 Ok(State::Client(mut client)) => {
@@ -163,6 +176,16 @@ impl Takeover {
             );
         }
     }
+}
+
+fn column(row: &Row, at: usize) -> Option<&str> {
+    row.get(at)?.as_deref()
+}
+
+fn fd(row: &Row, at: usize) -> i32 {
+    column(row, at)
+        .and_then(|fd| fd.parse().ok())
+        .unwrap_or_default()
 }
 
 fn scram_keys(row: &Row) -> Option<Keys> {
@@ -300,6 +323,10 @@ fn broken(error: impl std::error::Error + Send + Sync + 'static) -> io::Error {
 
 const FD: usize = 0;
 const TASK: usize = 1;
+const USER: usize = 2;
+const DATABASE: usize = 3;
+const CANCEL: usize = 6;
+const LINK: usize = 7;
 const PASSWORD: usize = 12;
 const CLIENT_KEY: usize = 13;
 const SERVER_KEY: usize = 14;

@@ -102,11 +102,11 @@ async fn obey(place: Rc<Place>, number: usize, mut orders: UnboundedReceiver<Ord
                 let plain = all.iter().filter(|client| client.tls.borrow().is_empty());
                 let _ = answer.send(plain.map(|client| handover::row_of(client)).collect());
             }
-            Order::Connection(socket) => {
+            Order::Connection(socket, ticket) => {
                 let place = place.clone();
                 tokio::task::spawn_local(async move {
                     let _leave = Leave(place.process.clone(), number);
-                    connection::serve(socket, &place).await;
+                    connection::serve(socket, ticket, &place).await;
                 });
             }
             Order::Drain => place.session.drain(),

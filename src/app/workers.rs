@@ -8,6 +8,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::sync::{Notify, oneshot};
 use tokio::time::MissedTickBehavior;
 
+use crate::app::ticket::Ticket;
 use crate::console::control::{ClientRow, Descriptor};
 use crate::console::settings::ConsoleSettings;
 use crate::session::carried::{Arrived, Carried};
@@ -30,8 +31,8 @@ pub(super) enum Order {
     Clients(oneshot::Sender<Vec<ClientRow>>),
     /// List the sockets of the clients.
     Descriptors(oneshot::Sender<Vec<Descriptor>>),
-    /// Serve a new connection.
-    Connection(Socket),
+    /// Serve a new connection, which may log in if it has a ticket.
+    Connection(Socket, Option<Ticket>),
     /// Send clients away as they fall idle.
     Drain,
     /// End one client; tells whether it was here.
@@ -129,7 +130,7 @@ impl Workers {
     }
 
     /// Gives a new connection to the worker that has the fewest.
-    pub(super) fn give(&self, socket: Socket) {
+    pub(super) fn give(&self, socket: Socket, ticket: Option<Ticket>) {
         let least = self
             .load
             .iter()
@@ -137,7 +138,7 @@ impl Workers {
             .min_by_key(|(_, load)| load.load(Ordering::Relaxed));
         let worker = least.map_or(0, |(worker, _)| worker);
         self.load[worker].fetch_add(1, Ordering::Relaxed);
-        self.send(worker, Order::Connection(socket));
+        self.send(worker, Order::Connection(socket, ticket));
     }
 
     /// Has a query cancelled; returns when the server has been told. Cancel safe.

@@ -1,5 +1,7 @@
 //! Servers on their way to another process, which goes on in this one's place.
 
+mod foreign;
+
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
@@ -15,7 +17,7 @@ use crate::pool::server::info::ServerInfo;
 use crate::pool::server::line::ServerLine;
 use crate::pool::server::reset::Soil;
 use crate::pool::server::{Server, Unnamed};
-use crate::pool::settings::DatabaseSettings;
+use crate::pool::settings::{DatabaseSettings, PoolMode};
 use crate::pool::statement::{CarriedStatement, OnServer};
 use crate::pool::tracked::{Tracked, Values};
 use crate::pool::workshop::raise_ids;
@@ -26,6 +28,8 @@ use crate::wire::parameters::Parameters;
 use crate::wire::printable::Printable;
 use crate::wire::socket::Socket;
 use crate::wire::stream::Stream;
+
+pub use foreign::Foreign;
 
 /// A server on its way to another process.
 #[derive(Debug, Deserialize, Serialize)]
@@ -56,7 +60,8 @@ pub struct CarriedServer {
     statements: Vec<CarriedStatement>,
     unnamed: Unnamed,
     soil: Soil,
-    replies: CarriedReplies,
+    /// `None`: not known. It comes from PgBouncer.
+    replies: Option<CarriedReplies>,
     /// In milliseconds from now. `None`: never.
     expires: Option<u64>,
     /// In milliseconds, as `age`.
@@ -107,7 +112,7 @@ impl Server {
             statements: self.statements.all().iter().map(|s| s.carry()).collect(),
             unnamed: self.unnamed,
             soil: self.soil,
-            replies: self.replies.carry()?,
+            replies: Some(self.replies.carry()?),
             expires: self
                 .expires
                 .map(|at| millis(at.saturating_duration_since(now))),
@@ -165,7 +170,9 @@ impl Pool {
         let place = Place::carried(&workshop.target, carried.host, stream.socket());
         let made = (seen, carried.id, workshop.registry.epoch());
         let info = ServerInfo::register_since(connected, &workshop.registry, place, key, made);
-        if carried.made_for.as_deref() != Some(&*made_for(self.database())) {
+        // Nobody else gets what comes from PgBouncer anyway, and its client is not sent away.
+        let is_known = carried.replies.is_some();
+        if is_known && carried.made_for.as_deref() != Some(&*made_for(self.database())) {
             info.make_obsolete();
         }
         let mut statements = OnServer::default();
@@ -179,7 +186,11 @@ impl Pool {
         Some(Box::new(Server {
             inbox: Inbox::default(),
             outbox: Outbox::default(),
-            replies: Replies::adopt(carried.replies, self.statements()),
+            replies: match carried.replies {
+                Some(replies) => Replies::adopt(replies, self.statements()),
+                // In session mode it need not be in a transaction, and nothing hangs on that.
+                None => Replies::unknown(self.settings().mode != PoolMode::Session),
+            },
             statements,
             unnamed: carried.unnamed,
             soil: carried.soil,

@@ -1,5 +1,7 @@
 //! Clients on their way to another process, which goes on in this one's place.
 
+mod foreign;
+
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -42,6 +44,8 @@ use crate::wire::socket::Socket;
 use crate::wire::sqlstate::SqlState;
 use crate::wire::stream::Stream;
 
+pub use foreign::ForeignSecrets;
+
 type Result<T> = std::result::Result<T, SessionError>;
 
 /// A client on its way to another process, with the server it has.
@@ -73,7 +77,8 @@ pub struct Carried {
     pub password: Option<String>,
     id: u64,
     method: String,
-    role: String,
+    /// `None`: it comes from PgBouncer, which has no roles.
+    role: Option<String>,
     application_name: String,
     /// In microseconds since 1970.
     connected: u64,
@@ -140,7 +145,7 @@ impl Parts<'_> {
             },
             id: self.client.id,
             method: identity.method().to_string(),
-            role: self.client.role.borrow().clone(),
+            role: Some(self.client.role.borrow().clone()),
             application_name: self.client.application_name.borrow().clone(),
             connected: micros(self.client.connected),
             told: named(tracked, &line.told),
@@ -200,8 +205,14 @@ impl Carried {
         let admission = policy
             .admit(identity, origin, database, SystemTime::now())
             .map_err(|_| withdrawn())?;
-        if admission.role().name.as_str() != self.role {
+        let role = admission.role().name.as_str();
+        if self.role.as_deref().is_some_and(|had| had != role) {
             return Err(withdrawn());
+        }
+        let is_foreign = self.role.is_none();
+        if is_foreign && self.server.is_some() && admission.role().has_rules() {
+            // Its server has not been made for the role, and nobody has judged what it runs.
+            return Err(restarted());
         }
         let pool = pools
             .pool_for(&admission, None, self.secret(settings))
@@ -289,10 +300,7 @@ impl Arrived {
         } = self;
         let held = found.map_err(SessionError::Refused).and_then(|found| {
             if had_server && lease.is_none() {
-                return Err(SessionError::Refused(ErrorResponse::fatal(
-                    SqlState::ADMIN_SHUTDOWN,
-                    "terminating connection because the pooler was restarted",
-                )));
+                return Err(SessionError::Refused(restarted()));
             }
             let places = hold(cx, &found.0, &found.1)?;
             Ok((found.0, found.1, places))
@@ -318,14 +326,15 @@ impl Carried {
     ) -> Session {
         let secret = self.secret(&cx.settings());
         let carried = self;
-        client.role.replace(carried.role.clone());
+        let role = admission.role().name.to_string();
+        client.role.replace(role.clone());
         client.pool_user.replace(pool.user().to_string());
         client.who.replace(Rc::new(Who {
             session: client.id,
             address: client.addresses.0.clone(),
             user: carried.user.clone(),
             method: admission.identity().method().as_str(),
-            role: carried.role,
+            role,
             server_user: pool.user().to_string(),
             database: carried.database,
             application_name: carried.application_name,
@@ -379,6 +388,11 @@ impl Carried {
             pool,
         }
     }
+}
+
+fn restarted() -> ErrorResponse {
+    let text = "terminating connection because the pooler was restarted";
+    ErrorResponse::fatal(SqlState::ADMIN_SHUTDOWN, text)
 }
 
 /// A place among the clients of the process, of the database and of the role.

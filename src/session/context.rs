@@ -119,10 +119,10 @@ impl Context {
 
     /// Ends what has lasted too long. To be called about ten times a second.
     pub fn tick(&self, now: Instant) {
+        self.roster.expire(now);
         if self.roster.stands_still() {
             return;
         }
-        self.roster.expire(now);
         // Who holds a server that is to be closed may have to let go of it.
         let holds_obsolete = |client: &Rc<Client>| {
             let server = client.server.borrow();

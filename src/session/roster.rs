@@ -290,7 +290,10 @@ impl Roster {
     /// timer of its own then.
     pub fn expire(&self, now: Instant) {
         for client in self.clients.borrow().values() {
-            client.expire(now);
+            // Who stands still may be another process's by now.
+            if !client.standstill.is_standing() {
+                client.expire(now);
+            }
         }
     }
 

@@ -252,6 +252,7 @@ impl Session {
         let same_values = is_same(&mut server.values, &mut self.line.values);
         let same_extra = is_same(&mut server.applied, &mut self.extra);
         if !(same_values && same_extra) {
+            self.assume_defaults(&server.values);
             let values = (&server.values, &self.line.values);
             let extra = (&*server.applied, &*self.extra);
             if let Some(sql) = self.pool.tracked().statement(values, extra) {
@@ -264,6 +265,22 @@ impl Session {
             self.tell_values();
         }
         Ok(())
+    }
+
+    /// What is not known of a client, since it comes from PgBouncer, is the default, and not what
+    /// another client had.
+    fn assume_defaults(&mut self, reported: &Values) {
+        let values = &mut self.line.values;
+        let mut both = values.iter().zip(reported.iter());
+        if both.all(|(value, reported)| value.is_some() || reported.is_none()) {
+            return;
+        }
+        if let Some(defaults) = self.pool.defaults() {
+            let both = values.iter().zip(defaults.iter());
+            *values = both
+                .map(|(value, default)| value.as_ref().or(default.as_ref()).cloned())
+                .collect();
+        }
     }
 
     /// Tells the client of values it does not expect: the server writes one in its own way

@@ -80,6 +80,23 @@ enum CarriedUnnamed {
     Text(Printable, Soil),
 }
 
+impl CarriedStatements {
+    /// Those of a client about which nothing is known, but that the server it has may have its
+    /// unnamed one.
+    pub(super) fn unknown() -> Self {
+        Self {
+            names: Vec::new(),
+            unnamed: CarriedUnnamed::Lost,
+            generation: Self::UNKNOWN,
+            used: false,
+            changed: None,
+        }
+    }
+
+    /// The count of the unnamed statement that may be on the server.
+    pub(super) const UNKNOWN: u64 = 1;
+}
+
 impl ClientStatements {
     pub(super) fn carry(&self) -> CarriedStatements {
         let names = self.names.iter().flat_map(|names| names.iter());

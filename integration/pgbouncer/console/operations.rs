@@ -177,6 +177,43 @@ async fn statistics_count_transactions_and_queries() {
 }
 
 #[tokio::test]
+async fn averages_are_those_of_the_last_whole_period() {
+    let postgres = Postgres::start().await;
+    let pooler = pooler(&postgres, "[log]\nstats_period = \"2s\"\n").await;
+    let mut client = Raw::app(pooler.port).await;
+    let mut console = console(&pooler).await;
+    let lines = || pooler.log().matches("stats: ").count();
+    let next = async || {
+        let before = lines();
+        eventually("a period ends", async || lines() > before).await;
+    };
+    next().await;
+    for _ in 0..40 {
+        client.query("begin; select 1; commit").await.fine();
+    }
+    let mut average = async || -> u64 {
+        let stats = Table::of(&mut console, "SHOW STATS").await;
+        let averages = Table::of(&mut console, "SHOW STATS_AVERAGES").await;
+        let average = stats.value("avg_query_count", ("database", "shop"));
+        assert_eq!(averages.value("query_count", ("database", "shop")), average);
+        average.parse().unwrap()
+    };
+    // Nothing of the period that has not ended, all of it in the next, and nothing after that.
+    assert_eq!(average().await, 0);
+    next().await;
+    let log = pooler.log();
+    let line = log.lines().rfind(|line| line.contains("stats: ")).unwrap();
+    assert!((19..=20).contains(&average().await), "{line}");
+    assert!(
+        line.contains("stats: 20 xacts/s, 20 queries/s")
+            || line.contains("stats: 19 xacts/s, 19 queries/s"),
+        "{line}"
+    );
+    next().await;
+    assert_eq!(average().await, 0);
+}
+
+#[tokio::test]
 async fn a_session_is_counted_while_it_lasts() {
     let postgres = Postgres::start().await;
     let pooler = pooler(&postgres, "[pool]\nmode = \"session\"\n").await;

@@ -377,3 +377,38 @@ async fn what_an_operator_orders_is_logged_when_it_is_ordered() {
     let shutdown = "{t} [{n}] LOG SHUTDOWN WAIT_FOR_CLIENTS command issued";
     assert_eq!(count(&pooler.log(), shutdown), 1);
 }
+
+/// The system's log has one place. Where there is a daemon, or we may not be one, the unit tests of
+/// the datagrams have to do.
+#[tokio::test]
+async fn the_systems_log_gets_every_line_under_the_name_that_is_set() {
+    let place = Path::new("/dev/log");
+    let daemon = match std::os::unix::net::UnixDatagram::bind(place) {
+        Ok(daemon) => daemon,
+        Err(error) => {
+            eprintln!("skipped: no {} of our own: {error}", place.display());
+            return;
+        }
+    };
+    let of_log = "syslog = true\nsyslog_ident = \"our-pooler\"\nsyslog_facility = \"local3\"";
+    let postgres = Postgres::start().await;
+    let pooler = Pooler::start(&logging(&postgres, of_log)).await;
+    daemon.set_nonblocking(true).unwrap();
+    let mut heard = Vec::new();
+    let mut hears = async |what: &str| {
+        eventually(what, async || {
+            let mut bytes = [0; 4096];
+            while let Ok(len) = daemon.recv(&mut bytes) {
+                heard.push(String::from_utf8_lossy(&bytes[..len]).into_owned());
+            }
+            // local3 is 19, info is 6.
+            let mut ours = heard.iter().filter(|line| line.contains(" our-pooler["));
+            ours.any(|line| line.starts_with("<158>") && line.contains(what))
+        })
+        .await;
+    };
+    hears("process up: PgBouncer 1.25.2").await;
+    connect(pooler.port, "app", "shop").await.unwrap();
+    hears("login attempt: db=shop user=app").await;
+    fs::remove_file(place).unwrap();
+}

@@ -85,7 +85,7 @@ async fn several_addresses_and_names_are_served() {
 async fn a_unix_socket_has_its_mode_and_is_gone_in_the_end() {
     let dir = folder();
     let of_listen = format!(
-        "address = []\nunix_socket_dir = \"{}\"\nunix_socket_mode = \"0700\"\n",
+        "address = []\nunix_socket_dir = \"{}\"\nunix_socket_mode = \"0712\"\n",
         dir.path().display()
     );
     let port = settings(dir.path(), &of_listen, "");
@@ -93,7 +93,7 @@ async fn a_unix_socket_has_its_mode_and_is_gone_in_the_end() {
     is_up(dir.path()).await;
     let socket = dir.path().join(format!(".s.PGSQL.{port}"));
     let about = fs::metadata(&socket).unwrap();
-    assert_eq!(about.permissions().mode() & 0o777, 0o700);
+    assert_eq!(about.permissions().mode() & 0o777, 0o712);
     assert_eq!(about.uid(), rustix::process::getuid().as_raw());
     // A second process does not take it away.
     let refused = pgwarden()

@@ -1,6 +1,8 @@
 //! What becomes of clients when no server can be opened.
 
 use rustix::process::Signal;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
 
 use super::{pid, shop, told};
 use crate::support::pooler::Pooler;
@@ -147,5 +149,34 @@ async fn a_forced_user_has_the_secret_of_the_users_file_unless_that_is_a_verifie
                 assert_eq!(failure.message, "server login failed: wrong password type");
             }
         }
+    }
+}
+
+/// Whoever sits between could put in what the server seems to say under TLS.
+#[tokio::test]
+async fn bytes_behind_a_servers_answer_about_tls_are_refused() {
+    for (mode, answer) in [("require", b'S'), ("prefer", b'S'), ("prefer", b'N')] {
+        let server = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+        let port = server.local_addr().unwrap().port();
+        let settings = format!(
+            "[server_tls]\nmode = \"{mode}\"\n[pool]\nserver_login_retry = \"1h\"\n\
+             [databases.shop]\nport = {port}\nserver = {{ user = \"app\", password = \"app\" }}\n"
+        );
+        let pooler = Pooler::start(&settings).await;
+        let login = tokio::spawn(Raw::login(pooler.port, "app", "shop", &[]));
+        let (mut socket, _) = in_time("a server", server.accept()).await.unwrap();
+        let mut request = [0; 8];
+        socket.read_exact(&mut request).await.unwrap();
+        // The answer, and that whoever logs in is let in.
+        let mut said = vec![answer];
+        said.extend(b"R\0\0\0\x08\0\0\0\0Z\0\0\0\x05I");
+        socket.write_all(&said).await.unwrap();
+        let mut rest = Vec::new();
+        // It may end with a reset, since not all was read.
+        let _ = in_time("the end", socket.read_to_end(&mut rest)).await;
+        assert!(rest.is_empty(), "{mode}: {rest:?}");
+        let words = "the server sent data behind its answer to SSLRequest";
+        eventually("it is logged", async || pooler.log().contains(words)).await;
+        login.abort();
     }
 }

@@ -1,6 +1,6 @@
 //! How many servers there are.
 
-use super::{CONSOLE, console, pools, shop, told};
+use super::{CONSOLE, console, pid, pools, shop, told};
 use crate::support::pooler::Pooler;
 use crate::support::postgres::Postgres;
 use crate::support::raw::Raw;
@@ -94,4 +94,27 @@ async fn an_idle_server_makes_room_for_another_user_of_the_database() {
     assert!(pooler.log().contains("evicted"));
     let all = pools(pooler.port, "shop").await;
     assert_eq!(all.iter().map(|(_, servers)| servers).sum::<usize>(), 1);
+}
+
+/// The size of the pool is asked about first: a limit of all pools, which an idle server of
+/// another may be closed for, is not reached by then.
+#[tokio::test]
+async fn a_pool_that_is_full_takes_no_server_from_another() {
+    let hba = "local all all trust\nhost all all 127.0.0.1/32 trust\n";
+    let postgres = Postgres::start_with(&[], hba).await;
+    let settings = format!(
+        "{CONSOLE}[pool]\nmode = \"transaction\"\nsize = 1\nmax_db_connections = 2\n\
+         query_wait_timeout = \"1s\"\n[databases.shop]\nport = {}\n",
+        postgres.port
+    );
+    let pooler = Pooler::start(&settings).await;
+    let mut bob = Raw::login(pooler.port, "bob", "shop", &[]).await.unwrap();
+    let server = pid(&mut bob).await;
+    let mut alice = Raw::login(pooler.port, "alice", "shop", &[]).await.unwrap();
+    alice.query("begin").await.fine();
+    let mut waits = Raw::login(pooler.port, "alice", "shop", &[]).await.unwrap();
+    let failure = told(&mut waits, "select 1").await;
+    assert_eq!(failure.message, "query_wait_timeout");
+    assert_eq!(pid(&mut bob).await, server);
+    assert!(!pooler.log().contains("evicted"));
 }

@@ -133,3 +133,31 @@ async fn a_long_name_is_a_name() {
     client.prepare(&name, "select 'long'").await.fine();
     assert_eq!(client.execute(&name).await.fine().value(), "long");
 }
+
+/// A statement makes room for another in a group that the server skips: it is there still, and the
+/// other is not.
+#[tokio::test]
+async fn what_made_room_in_a_pipeline_that_failed_is_still_there() {
+    let postgres = Postgres::start().await;
+    let pooler = pooler(&postgres, "", &ON.replace("100", "1")).await;
+    let mut client = Raw::app(pooler.port).await;
+    client.prepare("a", "select 'a'").await.fine();
+    let mut out = BytesMut::new();
+    frontend::parse("", "select nonsense", [], &mut out).unwrap();
+    frontend::parse("b", "select 'b'", [], &mut out).unwrap();
+    bind_execute("b", &mut out);
+    frontend::sync(&mut out);
+    client.send(&out).await;
+    assert_eq!(client.reply().await.code(), Some("42703"));
+    let texts = "select string_agg(statement, ';') from pg_prepared_statements";
+    assert_eq!(client.value(texts).await, "select 'a'");
+    assert_eq!(client.execute("b").await.code(), Some("26000"));
+    assert_eq!(client.execute("a").await.fine().value(), "a");
+    // Not prepared a second time under the same name, nor lost sight of.
+    client.prepare("b", "select 'b'").await.fine();
+    assert_eq!(client.value(texts).await, "select 'b'");
+    for name in ["a", "b", "a"] {
+        assert_eq!(client.execute(name).await.fine().value(), name);
+    }
+    assert_eq!(client.value(texts).await, "select 'a'");
+}

@@ -199,7 +199,12 @@ impl Drop for Pooler {
 }
 
 fn write_settings(dir: &Path, port: u16, settings: &str) {
-    let mut text = format!("[listen]\nport = {port}\n");
+    // What stands in no table must come first.
+    let (root, settings) = match settings.split_once('\n') {
+        Some((first, rest)) if first.starts_with("workers") => (first, rest),
+        Some(_) | None => ("", settings),
+    };
+    let mut text = format!("{root}\n[listen]\nport = {port}\n");
     if !settings.contains("[auth]") {
         text.push_str("[auth]\nmethod = \"trust\"\n");
     }

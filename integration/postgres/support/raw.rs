@@ -85,15 +85,27 @@ impl Raw {
         database: &str,
         parameters: &[(&str, &str)],
     ) -> Result<Self, Failure> {
-        let mut raw = Self::connect(port).await;
+        Self::connect(port)
+            .await
+            .start(user, database, parameters)
+            .await
+    }
+
+    /// Logs in over a connection that has said nothing yet.
+    pub(crate) async fn start(
+        mut self,
+        user: &str,
+        database: &str,
+        parameters: &[(&str, &str)],
+    ) -> Result<Self, Failure> {
         let all = [("user", user), ("database", database)];
         let all = all.iter().chain(parameters).copied();
         let mut out = BytesMut::new();
         frontend::startup_message(all, &mut out).unwrap();
-        raw.send(&out).await;
+        self.send(&out).await;
         let mut scram = ScramSha256::new(user.as_bytes(), ChannelBinding::unsupported());
         loop {
-            let (tag, body) = raw.expect_message().await;
+            let (tag, body) = self.expect_message().await;
             let mut out = BytesMut::new();
             match tag {
                 b'R' => match u32::from_be_bytes(body[..4].try_into().unwrap()) {
@@ -110,14 +122,14 @@ impl Raw {
                     other => panic!("authentication request {other}"),
                 },
                 b'S' => {}
-                b'K' => raw.key = body,
+                b'K' => self.key = body,
                 b'N' => {}
                 b'E' => return Err(failure(&body)),
-                b'Z' => return Ok(raw),
+                b'Z' => return Ok(self),
                 other => panic!("{:?} during login", char::from(other)),
             }
             if !out.is_empty() {
-                raw.send(&out).await;
+                self.send(&out).await;
             }
         }
     }

@@ -45,6 +45,21 @@ impl Replies {
         })
     }
 
+    /// What a server owes that comes from a process which does not tell: whatever it says goes to
+    /// its client, and nobody else gets it. `in_block`: until it says otherwise it is taken to be
+    /// in a transaction, so that its client keeps it.
+    pub fn unknown(in_block: bool) -> Self {
+        Self {
+            status: if in_block {
+                TransactionStatus::InTransaction
+            } else {
+                TransactionStatus::Idle
+            },
+            certainty: Certainty::Doubtful,
+            ..Self::default()
+        }
+    }
+
     /// What another process has carried.
     pub fn adopt(carried: CarriedReplies, statements: &Statements) -> Self {
         let note = |(statement, about)| Note {

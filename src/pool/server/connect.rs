@@ -247,11 +247,20 @@ async fn begin_tls(
     let mut request = Vec::new();
     startup::put_ssl_request(&mut request);
     socket.write_all(&request).await?;
-    // One byte and no more: what follows belongs to TLS, and plain bytes there break it.
-    match socket.read_u8().await? {
-        b'S' => {}
-        b'N' if mode < TlsMode::Require => return Ok(Stream::Plain(socket)),
-        b'N' => return Err(ConnectError::TlsRefused),
+    // Nothing may follow before we speak again: somebody else could have put it in, and it could
+    // be taken for what the server says under TLS (CVE-2021-23222).
+    let mut answer = [0; 2];
+    let len = socket.read(&mut answer).await?;
+    match answer[..len] {
+        [] => return Err(ConnectError::Io(io::ErrorKind::UnexpectedEof.into())),
+        [b'S'] => {}
+        [b'N'] if mode < TlsMode::Require => return Ok(Stream::Plain(socket)),
+        [b'N'] => return Err(ConnectError::TlsRefused),
+        [_, _] => {
+            return Err(ConnectError::Protocol(
+                "the server sent data behind its answer to SSLRequest",
+            ));
+        }
         _ => {
             return Err(ConnectError::Protocol(
                 "the answer to SSLRequest is neither S nor N",
