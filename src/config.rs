@@ -17,7 +17,7 @@ mod ini;
 mod load;
 mod locate;
 mod resolve;
-mod set;
+pub mod set;
 mod source;
 mod suggest;
 mod values;

@@ -39,6 +39,18 @@ async fn setting(port: u16, key: &str) -> String {
     row[1].clone()
 }
 
+/// Whoever came from PgBouncer has servers that ask so.
+#[tokio::test]
+async fn a_server_that_wants_the_password_as_it_is_gets_it() {
+    let hba = "local all all trust\nhost all tester 127.0.0.1/32 trust\n\
+               host all all 127.0.0.1/32 password\n";
+    let postgres = Postgres::start_with(&[], hba).await;
+    let pooler = Pooler::start_file("pgbouncer.ini", &ini(&postgres, "")).await;
+    let client = connect(pooler.port, "anybody", "shop").await.unwrap();
+    let row = client.query_one("select current_user::text", &[]).await;
+    assert_eq!(row.unwrap().get::<_, &str>(0), "app");
+}
+
 #[tokio::test]
 async fn an_ini_serves_clients_and_is_reloaded_whole_or_not_at_all() {
     let postgres = Postgres::start().await;

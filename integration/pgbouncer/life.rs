@@ -96,7 +96,7 @@ fn is_like(line: &str, pattern: &str) -> bool {
 }
 
 /// How many lines of a log are as the pattern says.
-fn count(log: &str, pattern: &str) -> usize {
+pub(crate) fn count(log: &str, pattern: &str) -> usize {
     log.lines().filter(|line| is_like(line, pattern)).count()
 }
 

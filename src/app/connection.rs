@@ -79,7 +79,8 @@ async fn log_in(
     let mut refused = None;
     let entered = steps(socket, place, client, &mut refused).await;
     if let Err(error) = &entered {
-        info!(
+        // At all times its end is logged, with what it is told; here is the whole of it.
+        debug!(
             client = client.id, user = %client.user.borrow(),
             database = %client.database.borrow(), address = %client.peer.borrow(),
             %error, "login failed"

@@ -17,10 +17,12 @@ use crate::app::readers;
 use crate::app::standstill::Standstill;
 use crate::app::systemd;
 use crate::app::workers::{Order, Workers};
+use crate::config::problem::Problems;
+use crate::config::set::Change;
 use crate::config::settings::Settings;
 use crate::console::control::{
-    Answer, ClientRow, Control, Descriptor, HandedOver, PeerRow, SettingRow, ShutdownMode, UserRow,
-    database_removed,
+    Answer, Changed, ClientRow, Control, Descriptor, HandedOver, PeerRow, SettingRow, ShutdownMode,
+    UserRow, database_removed,
 };
 use crate::policy::admission::Policy;
 use crate::pool::Pools;
@@ -289,22 +291,30 @@ impl Control for Process {
         rows
     }
 
-    fn set(&self, key: &str, value: &str) -> Result<(), Vec<String>> {
+    fn set(&self, key: &str, value: &str) -> Result<Changed, Vec<String>> {
         if key == CONFFILE {
             *self.file() = PathBuf::from(value);
-            return Ok(());
+            return Ok(Changed::Now);
         }
-        let current = self.settings.lock().unwrap_or_else(PoisonError::into_inner);
-        let changed = current.set(key, value);
-        drop(current);
-        match changed {
-            Ok(None) => Ok(()),
-            Ok(Some(settings)) => {
-                self.apply(settings);
+        let texts = |problems: Problems| problems.iter().map(ToString::to_string).collect();
+        let mut current = self.settings.lock().unwrap_or_else(PoisonError::into_inner);
+        match current.set(key, value) {
+            Ok(Change::AtRestart) => Ok(Changed::Now),
+            Ok(Change::Now(settings)) => {
+                drop(current);
+                self.apply(*settings);
                 info!(key, "setting changed until the next reload");
-                Ok(())
+                Ok(Changed::Now)
             }
-            Err(problems) => Err(problems.iter().map(ToString::to_string).collect()),
+            Ok(Change::Waits(settings, problems)) => {
+                *current = *settings;
+                let why: Vec<_> = texts(problems);
+                for problem in &why {
+                    warn!(%problem, "TLS settings do not go together");
+                }
+                Ok(Changed::Waits(why))
+            }
+            Err(problems) => Err(texts(problems)),
         }
     }
 

@@ -19,7 +19,7 @@ use crate::app::options::{Background, Options};
 use crate::app::pidfile::PidFile;
 use crate::app::place::Place;
 use crate::app::process::{Logs, Process};
-use crate::app::signals;
+use crate::app::signals::Signals;
 use crate::app::systemd;
 use crate::app::takeover::Takeover;
 use crate::app::worker;
@@ -122,6 +122,7 @@ fn raise_open_files(settings: &Settings) {
 }
 
 async fn live(file: &Path, settings: Settings, options: &Options, log: Log) -> io::Result<()> {
+    let signals = Signals::catch()?;
     if account::is_root() {
         warn!("running as root: set process.user, or give -u");
     }
@@ -144,7 +145,12 @@ async fn live(file: &Path, settings: Settings, options: &Options, log: Log) -> i
     };
     let metrics = metrics::install().map_err(io::Error::other)?;
     let audit = Arc::new(AuditLog::open(&settings.telemetry.audit)?);
-    let (takeover, listeners) = sockets(&settings.listen, options.reboot).await?;
+    let mut takeover = begin_takeover(&settings.listen, options.reboot)?;
+    let signals = signals.catch_all()?;
+    let listeners = match &mut takeover {
+        Some(takeover) => Listeners::inherit(std::mem::take(&mut takeover.listeners))?,
+        None => Listeners::open(&settings.listen).await?,
+    };
     let scraped = match settings.telemetry.metrics_address {
         None => None,
         Some(address) => Some(bind_metrics(address).await?),
@@ -197,7 +203,9 @@ async fn live(file: &Path, settings: Settings, options: &Options, log: Log) -> i
         None => pidfile,
         Some(takeover) => go_on(takeover, &process, &known).await?,
     };
-    signals::obey(&process)?;
+    signals.obey(&process);
+    let timed = process.clone();
+    tokio::spawn(async move { timed.workers.keep_time().await });
     tokio::spawn(tidy(process.clone()));
     tokio::spawn(sample(console, process.clone()));
     process.inspect_readers();
@@ -217,20 +225,12 @@ async fn live(file: &Path, settings: Settings, options: &Options, log: Log) -> i
     Ok(())
 }
 
-/// The sockets to listen on: those of the process that is to be taken over, if there is one.
-async fn sockets(
-    settings: &ListenSettings,
-    reboot: bool,
-) -> io::Result<(Option<Takeover>, Listeners)> {
-    let mut takeover = match UnixAddress::of(settings) {
-        Some(address) if reboot => Takeover::begin(&address).map_err(not_taken_over)?,
-        Some(_) | None => None,
-    };
-    let listeners = match &mut takeover {
-        Some(takeover) => Listeners::inherit(std::mem::take(&mut takeover.listeners))?,
-        None => Listeners::open(settings).await?,
-    };
-    Ok((takeover, listeners))
+/// What the process that is to be taken over gives, if there is one.
+fn begin_takeover(settings: &ListenSettings, reboot: bool) -> io::Result<Option<Takeover>> {
+    match UnixAddress::of(settings) {
+        Some(address) if reboot => Takeover::begin(&address).map_err(not_taken_over),
+        Some(_) | None => Ok(None),
+    }
 }
 
 fn claim(settings: &Settings) -> io::Result<Option<PidFile>> {

@@ -3,47 +3,87 @@
 use std::io;
 use std::sync::Arc;
 
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing::info;
 
 use crate::app::process::Process;
 use crate::console::control::ShutdownMode;
 use crate::pool::lines;
 
-/// Obeys signals until the process ends: HUP reloads; TERM waits for clients, INT for servers,
-/// QUIT for nobody; a second one of these ends at once. USR1 pauses, USR2 resumes, while no
-/// shutdown has begun.
-///
-/// # Errors
-/// A handler cannot be installed.
-pub(super) fn obey(process: &Arc<Process>) -> io::Result<()> {
-    on(process, SignalKind::hangup(), |process| {
-        say("got SIGHUP, re-reading config");
-        // Its problems are in the log by then.
-        let _ = process.reload_now();
-    })?;
-    on(process, SignalKind::terminate(), |process| {
-        say(if process.is_closing() {
-            "got SIGTERM while shutting down, fast exit"
-        } else {
-            "got SIGTERM, shutting down, waiting for all clients disconnect"
-        });
-        process.begin_shutdown(ShutdownMode::WaitForClients);
-    })?;
-    on(process, SignalKind::interrupt(), |process| {
-        say(if process.is_closing() {
-            "got SIGINT while shutting down, fast exit"
-        } else {
-            "got SIGINT, shutting down, waiting for all servers connections to be released"
-        });
-        process.begin_shutdown(ShutdownMode::WaitForServers);
-    })?;
-    on(process, SignalKind::quit(), |process| {
-        say("got SIGQUIT, fast exit");
-        process.begin_shutdown(ShutdownMode::Immediate);
-    })?;
-    on(process, SignalKind::user_defined1(), pause)?;
-    on(process, SignalKind::user_defined2(), resume)
+/// Signals that no longer end the process, and that nobody has obeyed yet.
+#[derive(Debug)]
+pub(super) struct Signals(Vec<(Signal, Obey)>);
+
+type Obey = fn(&Process);
+
+impl Signals {
+    /// Catches the signals that are not meant to end the process: HUP, USR1 and USR2. To be called
+    /// first of all: somebody may know the process before it serves anybody.
+    ///
+    /// # Errors
+    /// A handler cannot be installed.
+    pub(super) fn catch() -> io::Result<Self> {
+        let mut this = Self(Vec::new());
+        this.catch_one(SignalKind::hangup(), reload)?;
+        this.catch_one(SignalKind::user_defined1(), pause)?;
+        this.catch_one(SignalKind::user_defined2(), resume)?;
+        Ok(this)
+    }
+
+    /// Catches those that are: TERM, INT and QUIT. To be called before the process listens, but
+    /// not while an operator who has lost patience could not end it otherwise.
+    ///
+    /// # Errors
+    /// A handler cannot be installed.
+    pub(super) fn catch_all(mut self) -> io::Result<Self> {
+        self.catch_one(SignalKind::terminate(), |process| {
+            let waiting = "waiting for all clients disconnect";
+            shut_down(process, "SIGTERM", waiting, ShutdownMode::WaitForClients);
+        })?;
+        self.catch_one(SignalKind::interrupt(), |process| {
+            let waiting = "waiting for all servers connections to be released";
+            shut_down(process, "SIGINT", waiting, ShutdownMode::WaitForServers);
+        })?;
+        self.catch_one(SignalKind::quit(), |process| {
+            say("got SIGQUIT, fast exit");
+            process.begin_shutdown(ShutdownMode::Immediate);
+        })?;
+        Ok(self)
+    }
+
+    fn catch_one(&mut self, kind: SignalKind, obey: Obey) -> io::Result<()> {
+        self.0.push((signal(kind)?, obey));
+        Ok(())
+    }
+
+    /// Obeys signals until the process ends, also those that have come meanwhile: HUP reloads;
+    /// TERM waits for clients, INT for servers, QUIT for nobody; a second one of these ends at
+    /// once. USR1 pauses, USR2 resumes, while no shutdown has begun.
+    pub(super) fn obey(self, process: &Arc<Process>) {
+        for (mut arrived, obey) in self.0 {
+            let process = process.clone();
+            tokio::spawn(async move {
+                while arrived.recv().await.is_some() {
+                    obey(&process);
+                }
+            });
+        }
+    }
+}
+
+fn reload(process: &Process) {
+    say("got SIGHUP, re-reading config");
+    // Its problems are in the log by then.
+    let _ = process.reload_now();
+}
+
+fn shut_down(process: &Process, signal: &str, waiting: &str, mode: ShutdownMode) {
+    if process.is_closing() {
+        say(&format!("got {signal} while shutting down, fast exit"));
+    } else {
+        say(&format!("got {signal}, shutting down, {waiting}"));
+    }
+    process.begin_shutdown(mode);
 }
 
 fn pause(process: &Process) {
@@ -65,16 +105,6 @@ fn resume(process: &Process) {
     } else {
         say("got SIGUSR2, but not paused/suspended");
     }
-}
-
-fn on(process: &Arc<Process>, kind: SignalKind, obey: fn(&Process)) -> io::Result<()> {
-    let (mut arrived, process) = (signal(kind)?, process.clone());
-    tokio::spawn(async move {
-        while arrived.recv().await.is_some() {
-            obey(&process);
-        }
-    });
-    Ok(())
 }
 
 fn say(what: &str) {

@@ -243,8 +243,15 @@ impl Old {
         frontend::put_query(&mut message, "SHUTDOWN;");
         self.socket.write_all(&message)?;
         let mut rest = [0; 1024];
-        while self.socket.read(&mut rest)? > 0 {}
-        Ok(())
+        loop {
+            match self.socket.read(&mut rest) {
+                Ok(0) => return Ok(()),
+                Ok(_) => {}
+                // By a signal, which is obeyed later.
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
     }
 
     fn message(&mut self) -> io::Result<(Tag, Vec<u8>)> {
@@ -270,7 +277,10 @@ impl Old {
         let mut control = RecvAncillaryBuffer::new(&mut space);
         let mut slices = [IoSliceMut::new(&mut bytes)];
         let flags = RecvFlags::CMSG_CLOEXEC;
-        let received = rustix::net::recvmsg(&self.socket, &mut slices, &mut control, flags)?;
+        // A signal interrupts it, because the socket has a timeout, and is obeyed later.
+        let received = rustix::io::retry_on_intr(|| {
+            rustix::net::recvmsg(&self.socket, &mut slices, &mut control, flags)
+        })?;
         for message in control.drain() {
             if let RecvAncillaryMessage::ScmRights(sockets) = message {
                 self.sockets.extend(sockets);

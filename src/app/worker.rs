@@ -4,12 +4,11 @@ use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::thread;
-use std::time::Duration;
+use std::time::Instant;
 
 use tokio::runtime;
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::task::LocalSet;
-use tokio::time::MissedTickBehavior;
 
 use crate::app::connection;
 use crate::app::handover;
@@ -40,7 +39,9 @@ pub(super) fn start(
         .spawn(move || {
             let local = LocalSet::new();
             let place = Rc::new(place());
-            runtime.block_on(local.run_until(obey(place, number, orders)));
+            // A task of its own: what is run until it ends is polled whenever any task is.
+            let obeying = local.spawn_local(obey(place, number, orders));
+            runtime.block_on(local.run_until(obeying))
         })?;
     Ok(())
 }
@@ -48,11 +49,9 @@ pub(super) fn start(
 async fn obey(place: Rc<Place>, number: usize, mut orders: UnboundedReceiver<Order>) {
     let watched = place.clone();
     tokio::task::spawn_local(async move {
-        let mut tick = tokio::time::interval(EXPIRY_PERIOD);
-        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
-            let now = tick.tick().await;
-            watched.session.tick(now.into_std());
+            watched.process.workers.beat(number).await;
+            watched.session.tick(Instant::now());
         }
     });
     while let Some(order) = orders.recv().await {
@@ -191,8 +190,6 @@ fn row(client: &Client) -> ClientRow {
 
 /// How often a task gives way to make sure that all others have run.
 const ROUNDS: usize = 3;
-/// How late a timeout of a client's may come.
-const EXPIRY_PERIOD: Duration = Duration::from_millis(100);
 /// Enough that one slow derivation does not hold up the next login; more would take the
 /// worker's core.
 const HASHING_THREADS: usize = 2;

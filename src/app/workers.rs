@@ -2,9 +2,11 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::sync::{Notify, oneshot};
+use tokio::time::MissedTickBehavior;
 
 use crate::console::control::{ClientRow, Descriptor};
 use crate::console::settings::ConsoleSettings;
@@ -55,6 +57,8 @@ pub(super) enum Order {
 pub(super) struct Workers {
     orders: Vec<UnboundedSender<Order>>,
     load: Vec<AtomicUsize>,
+    /// Told several times a second, to look at what has lasted too long.
+    beats: Vec<Notify>,
     /// Told whenever a connection ends.
     pub(super) departed: Notify,
 }
@@ -64,14 +68,32 @@ impl Workers {
     pub(super) fn new(count: usize) -> (Self, Vec<UnboundedReceiver<Order>>) {
         let (orders, receivers) = (0..count).map(|_| unbounded_channel()).unzip();
         let load = (0..count).map(|_| AtomicUsize::new(0)).collect();
+        let beats = (0..count).map(|_| Notify::new()).collect();
         (
             Self {
                 orders,
                 load,
+                beats,
                 departed: Notify::new(),
             },
             receivers,
         )
+    }
+
+    /// Has every worker look at what has lasted too long. From outside, as a worker that has no
+    /// timer of its own does not look at the clock each time it has nothing to do.
+    pub(super) async fn keep_time(&self) {
+        let mut tick = tokio::time::interval(BEAT);
+        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tick.tick().await;
+            self.beats.iter().for_each(Notify::notify_one);
+        }
+    }
+
+    /// Waits until it is time to look at what has lasted too long. Cancel safe.
+    pub(super) async fn beat(&self, worker: usize) {
+        self.beats[worker].notified().await;
     }
 
     /// Gives a client of another process to the worker that its cancel key tells.
@@ -182,3 +204,6 @@ impl Workers {
         }
     }
 }
+
+/// How late a timeout of a client's may come.
+const BEAT: Duration = Duration::from_millis(100);

@@ -40,14 +40,28 @@ impl Sets {
     }
 }
 
+/// What SET leads to.
+#[derive(Debug)]
+pub enum Change {
+    /// The key changes on a restart only, and is left as it is, as with PgBouncer.
+    AtRestart,
+    /// Settings to put in force.
+    Now(Box<Settings>),
+    /// Nothing yet: what keeps the TLS settings that were SET from going together. They wait in
+    /// these settings, which are otherwise those in force.
+    Waits(Box<Settings>, Problems),
+}
+
 impl Settings {
-    /// These settings with a key of PgBouncer, or one of TOML with dots, set to a text. What does
-    /// changes on a restart only is left as it is, as with PgBouncer: `None`. Files that settings name
-    /// are read again, the file of the settings is not.
+    /// These settings with a key of PgBouncer, or one of TOML with dots, set to a text. Files that
+    /// settings name are read again, the file of the settings is not.
+    ///
+    /// PgBouncer's TLS keys may be SET one by one, though they only go together in the end: until
+    /// then those of before stay in force, all of them.
     ///
     /// # Errors
     /// Everything that is wrong then, at once; an unknown key.
-    pub fn set(&self, key: &str, text: &str) -> Result<Option<Self>, Problems> {
+    pub fn set(&self, key: &str, text: &str) -> Result<Change, Problems> {
         let path = match ini::path(key) {
             Some(path) => path,
             None if self.entries.iter().any(|entry| entry.key == key) => self.path(key),
@@ -59,11 +73,28 @@ impl Settings {
             .or(entry.map(|entry| entry.is_reloadable))
             .unwrap_or(true);
         if !is_reloadable {
-            return Ok(None);
+            return Ok(Change::AtRestart);
         }
+        let is_tls = is_tls(&path);
         let mut sets = self.sets.clone();
-        sets.0.insert(path, (key.to_owned(), text.to_owned()));
-        Self::resolve(self.source.clone(), sets).map(Some)
+        let mut waiting = self.waiting.clone();
+        if is_tls {
+            sets.0.append(&mut waiting.0);
+        }
+        let own = Sets([(path, (key.to_owned(), text.to_owned()))].into());
+        sets.0.extend(own.0.clone());
+        match Self::resolve(self.source.clone(), sets) {
+            Ok(settings) => Ok(Change::Now(Box::new(Self {
+                waiting,
+                ..settings
+            }))),
+            Err(problems) if is_tls && matches!(ini::read(key, text), Some(Ok(_))) => {
+                let mut same = self.clone();
+                same.waiting.0.extend(own.0);
+                Ok(Change::Waits(Box::new(same), problems))
+            }
+            Err(problems) => Err(problems),
+        }
     }
 
     /// The path of a key that stands among the entries.
@@ -85,6 +116,11 @@ impl Settings {
         }
         path
     }
+}
+
+fn is_tls(path: &KeyPath) -> bool {
+    let path: Vec<_> = path.iter().map(String::as_str).collect();
+    matches!(path.as_slice(), ["listen", "tls", ..] | ["server_tls", ..])
 }
 
 fn unknown(key: &str) -> Problems {

@@ -45,6 +45,8 @@ pub struct Settings {
     pub source: Arc<Source>,
     /// What a console has SET since they were read.
     pub sets: Sets,
+    /// What it has SET that does not go together yet.
+    pub waiting: Sets,
 }
 
 impl Default for Settings {
@@ -64,6 +66,7 @@ impl Default for Settings {
             notes: Vec::new(),
             source: Arc::default(),
             sets: Sets::default(),
+            waiting: Sets::default(),
         }
     }
 }

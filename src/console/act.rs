@@ -6,12 +6,12 @@ use tracing::{info, warn};
 
 use crate::auth::names::DatabaseName;
 use crate::console::command::Command;
-use crate::console::control::ShutdownMode;
+use crate::console::control::{Changed, ShutdownMode};
 use crate::console::protocol::Reply;
 use crate::console::serve::{Line, Parting};
 use crate::console::show::{self, Show};
 use crate::console::{Console, NAMES, is_console};
-use crate::pool::Pools;
+use crate::pool::{Pools, lines};
 use crate::wire::error_response::{ErrorResponse, Severity};
 use crate::wire::sqlstate::SqlState;
 
@@ -33,22 +33,29 @@ pub(super) async fn act(command: &Command, console: &Console, line: &mut Line) -
         | Command::Empty
         | Command::Reset
         | Command::Rollback => DONE,
-        Command::Disable(database) => able(database.as_deref(), true, console),
-        Command::Enable(database) => able(database.as_deref(), false, console),
-        Command::IgnoredSet => {
-            let code = SqlState::SUCCESSFUL_COMPLETION;
-            let ignored = ErrorResponse::new(Severity::Notice, code, "SET ignored");
-            Ok(Reply::Done(Some(ignored)))
-        }
+        Command::Disable(database) => able(database.as_deref(), true, console, line),
+        Command::Enable(database) => able(database.as_deref(), false, console, line),
+        Command::IgnoredSet => Ok(Reply::Done(Some(notice("SET ignored")))),
         Command::ExplainAccess { sql, role } => show::explain(control, sql, role).map(Reply::Table),
-        Command::Kill(database) => kill(database.as_deref(), console).await,
+        Command::Kill(database) => kill(database.as_deref(), console, line).await,
         Command::KillClient(id) => kill_client(id, console).await,
         Command::Parameter(parameter) => Ok(Reply::Table(show::parameter(*parameter))),
         Command::Pause(database) => return wait::pause(database.as_deref(), console, line).await,
-        Command::Reconnect(database) => reconnect(database.as_deref(), pools),
-        Command::Reload => reload(console).await,
-        Command::Resume(None) => resume_all(console),
-        Command::Resume(Some(database)) => resume(database, console),
+        Command::Reconnect(database) => {
+            issued("RECONNECT", database.as_deref(), line);
+            reconnect(database.as_deref(), pools)
+        }
+        Command::Reload => {
+            issued("RELOAD", None, line);
+            reload(console).await
+        }
+        Command::Resume(database) => {
+            issued("RESUME", database.as_deref(), line);
+            match database {
+                None => resume_all(console),
+                Some(database) => resume(database, console),
+            }
+        }
         Command::SelectOne => Ok(Reply::Table(show::one())),
         Command::Set { key, value } => set(key, value, console, line),
         Command::Suspend => return wait::suspend(console, line).await,
@@ -58,7 +65,12 @@ pub(super) async fn act(command: &Command, console: &Console, line: &mut Line) -
         Command::Show(Show::Help) => Ok(Reply::Done(Some(show::help()))),
         Command::Show(show) => Ok(Reply::Table(show.table(console).await)),
         Command::Shutdown(mode) => {
-            info!(?mode, user = %line.user(), "shutdown asked for at the console");
+            let how = match mode {
+                ShutdownMode::Immediate => "SHUTDOWN",
+                ShutdownMode::WaitForClients => "SHUTDOWN WAIT_FOR_CLIENTS",
+                ShutdownMode::WaitForServers => "SHUTDOWN WAIT_FOR_SERVERS",
+            };
+            issued(how, None, line);
             control.shutdown(*mode);
             match mode {
                 // Like PgBouncer: the connection closes, without an answer.
@@ -80,7 +92,6 @@ fn resume_all(console: &Console) -> Result<Reply, ErrorResponse> {
     if !undone {
         return Err(error("pooler is not paused/suspended"));
     }
-    info!(database = "*", "resumed");
     DONE
 }
 
@@ -93,19 +104,23 @@ fn resume(name: &str, console: &Console) -> Result<Reply, ErrorResponse> {
     if !pools.resume(Some(&database)) {
         return Err(error(&format!("database {name} is not paused")));
     }
-    info!(database = name, "resumed");
     DONE
 }
 
 /// Turns logins to a database away, or lets them in again.
-fn able(name: Option<&str>, disable: bool, console: &Console) -> Result<Reply, ErrorResponse> {
+fn able(
+    name: Option<&str>,
+    disable: bool,
+    console: &Console,
+    line: &Line,
+) -> Result<Reply, ErrorResponse> {
     let pools = console.control.pools();
     if name.is_none() {
         return Err(error("a database is required"));
     }
+    issued(if disable { "DISABLE" } else { "ENABLE" }, name, line);
     let verb = if disable { "disable" } else { "enable" };
     if let Some(database) = known(pools, verb, name)? {
-        info!(%database, "logins {verb}d");
         if disable {
             pools.disable(&database);
         } else {
@@ -117,10 +132,16 @@ fn able(name: Option<&str>, disable: bool, console: &Console) -> Result<Reply, E
 
 fn set(key: &str, value: &str, console: &Console, line: &Line) -> Result<Reply, ErrorResponse> {
     match console.control.set(key, value) {
-        Ok(()) => {
+        Ok(Changed::Now) => {
             // The value may be a secret.
             info!(key, user = %line.user(), "setting changed at the console");
             DONE
+        }
+        Ok(Changed::Waits(why)) => {
+            warn!(target: lines::PLAIN, key, user = %line.user(), "{NOT_APPLIED}");
+            Ok(Reply::Done(Some(
+                notice(NOT_APPLIED).with_detail(why.join("\n")),
+            )))
         }
         Err(problems) => Err(error("SET failed").with_detail(problems.join("\n"))),
     }
@@ -128,20 +149,16 @@ fn set(key: &str, value: &str, console: &Console, line: &Line) -> Result<Reply, 
 
 fn reconnect(name: Option<&str>, pools: &Pools) -> Result<Reply, ErrorResponse> {
     let database = known(pools, "reconnect", name)?;
-    info!(
-        database = name.unwrap_or("*"),
-        "servers are replaced as they come back"
-    );
     pools.reconnect(database.as_ref());
     DONE
 }
 
 /// Pauses databases by name and sends their clients away; their servers go with them.
-async fn kill(name: Option<&str>, console: &Console) -> Result<Reply, ErrorResponse> {
+async fn kill(name: Option<&str>, console: &Console, line: &Line) -> Result<Reply, ErrorResponse> {
     let pools = console.control.pools();
     not_paused(console)?;
+    issued("KILL", name, line);
     let database = known(pools, "kill", name)?;
-    warn!(database = name.unwrap_or("*"), "killed");
     pools.kill(database.as_ref());
     console.control.kill_clients_of(name).await;
     DONE
@@ -166,6 +183,16 @@ async fn reload(console: &Console) -> Result<Reply, ErrorResponse> {
             "RELOAD failed, see logs for additional details",
         )
         .with_detail(problems.join("\n"))),
+    }
+}
+
+/// Tells the log that an operator has given a command, in PgBouncer's words and at its moment:
+/// carried out or refused.
+fn issued(verb: &str, database: Option<&str>, line: &Line) {
+    let user = line.user();
+    match database {
+        None => info!(target: lines::PLAIN, %user, "{verb} command issued"),
+        Some(name) => info!(target: lines::PLAIN, %user, "{verb} '{name}' command issued"),
     }
 }
 
@@ -197,4 +224,10 @@ fn error(message: &str) -> ErrorResponse {
     ErrorResponse::error(SqlState::PROTOCOL_VIOLATION, message)
 }
 
+fn notice(message: &str) -> ErrorResponse {
+    ErrorResponse::new(Severity::Notice, SqlState::SUCCESSFUL_COMPLETION, message)
+}
+
+/// PgBouncer's words for TLS settings that do not go together.
+const NOT_APPLIED: &str = "TLS settings could not be applied, still using old configuration";
 const DONE: Result<Reply, ErrorResponse> = Ok(Reply::Done(None));

@@ -23,6 +23,15 @@ pub(crate) mod fake;
 /// An answer that may take a while.
 pub type Answer<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
+/// What SET has done.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Changed {
+    /// All it can.
+    Now,
+    /// Nothing yet: the TLS settings do not go together, for these reasons.
+    Waits(Vec<String>),
+}
+
 /// The running process, as the console sees it.
 pub trait Control: Send + Sync {
     /// The pools.
@@ -49,7 +58,7 @@ pub trait Control: Send + Sync {
     /// Sets a key of PgBouncer, or one of TOML with dots, until the next reload; refused as a
     /// whole if the settings would not do then. What changes on a restart only is left as it is,
     /// without a complaint, and `conffile` counts at the next reload, both as with PgBouncer.
-    fn set(&self, key: &str, value: &str) -> Result<(), Vec<String>>;
+    fn set(&self, key: &str, value: &str) -> Result<Changed, Vec<String>>;
 
     /// All users that are known by name.
     fn users(&self) -> Vec<UserRow>;

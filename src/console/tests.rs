@@ -139,12 +139,17 @@ async fn turns(n: usize) {
 }
 
 /// In this order: what a command has done shows in the next ones.
-const ANSWERS: [(&str, &str); 52] = [
+const ANSWERS: [(&str, &str); 53] = [
     ("SHOW POOLS", "SHOW"),
     ("SHOW HELP", "[00000 Console usage] SHOW"),
     ("SET extra_float_digits = 3", "[00000 SET ignored] SET"),
     ("SET pool_size = 3", "SET pool_size=3"),
     ("SET nonsense = 3", "08P01 SET failed"),
+    (
+        "SET client_tls_sslmode = require",
+        "[00000 TLS settings could not be applied, still using old configuration] SET \
+         client_tls_sslmode=require",
+    ),
     ("SELECT 1", "SELECT 1"),
     ("RESUME", "08P01 pooler is not paused/suspended"),
     ("RESUME shop", "08P01 database shop is not paused"),

@@ -86,9 +86,14 @@ impl Dns {
         drop(self.pools.set(pools));
     }
 
-    /// Takes over new settings, for answers to come.
+    /// Takes over new settings, for answers to come; but for the path of resolv.conf, which stays
+    /// that of the start, as with PgBouncer.
     pub(super) fn reload(&self, settings: &DnsSettings) {
-        self.lock_settings().clone_from(settings);
+        let mut current = self.lock_settings();
+        *current = DnsSettings {
+            resolv_conf: current.resolv_conf.take(),
+            ..settings.clone()
+        };
     }
 
     /// The addresses of a host, the one whose turn it is first. Cancel safe.
@@ -294,6 +299,22 @@ mod tests {
         assert!(until > Instant::now() + Duration::from_secs(50));
         name.lock().as_mut().unwrap().until = Instant::now();
         assert!(name.take_turn().is_none());
+    }
+
+    #[test]
+    fn a_reload_changes_how_long_answers_last_and_not_which_resolv_conf_is_read() {
+        let with = |path: &str, seconds| DnsSettings {
+            resolv_conf: Some(path.into()),
+            max_ttl: Duration::from_secs(seconds),
+            ..DnsSettings::default()
+        };
+        let dns = Dns::new(with("/first", 1));
+        dns.reload(&with("/second", 2));
+        let now = dns.lock_settings().clone();
+        assert_eq!(
+            (now.resolv_conf, now.max_ttl.as_secs()),
+            (Some("/first".into()), 2)
+        );
     }
 
     #[tokio::test]

@@ -46,8 +46,11 @@ pub enum ConnectError {
     /// The server wants what is not known.
     #[error("server asks for {0}, for which user \"{1}\" has no usable secret")]
     NoSecret(&'static str, String),
-    /// A cleartext password is never sent over TCP without TLS.
-    #[error("server asks for a cleartext password over a connection without TLS")]
+    /// A cleartext password is not sent over TCP without TLS unless the settings say so.
+    #[error(
+        "server asks for a cleartext password over a connection without TLS, and \
+         server_tls.allow_cleartext is off"
+    )]
     Cleartext,
     /// A limit of connections is reached and nothing could be evicted: wait and try again.
     #[error("a server became free in the meantime")]
@@ -118,8 +121,8 @@ impl ConnectError {
             Self::Timeout(_) => failed("connect timeout"),
             Self::Dns(_) | Self::Io(_) => failed("connect failed"),
             Self::NoSecret(..) => failed("server login failed: wrong password type"),
+            Self::TlsRefused => failed("server refused SSL"),
             Self::Tls(_)
-            | Self::TlsRefused
             | Self::TlsName(_)
             | Self::Framing(_)
             | Self::Protocol(_)

@@ -3,10 +3,8 @@
 use std::sync::Arc;
 
 use deadpool::managed::{self, Metrics, RecycleError, RecycleResult};
-use tracing::warn;
 
 use crate::pool::error::ConnectError;
-use crate::pool::lines;
 use crate::pool::server::{Server, line};
 use crate::pool::workshop::Workshop;
 
@@ -24,12 +22,10 @@ impl managed::Manager for Manager {
     async fn create(&self) -> Result<Self::Type, Self::Error> {
         // Boxed: every client's task would have room for a whole login otherwise.
         let made = Box::pin(self.workshop.make()).await;
-        if self.is_reserve && made.is_ok() {
-            let (database, user) = (
-                &self.workshop.database.name,
-                self.workshop.credentials.user(),
-            );
-            warn!(target: lines::PLAIN, %database, %user, "taking connection from reserve_pool");
+        if let Ok(server) = &made
+            && self.is_reserve
+        {
+            server.line.is_extra();
         }
         made
     }

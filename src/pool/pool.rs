@@ -19,7 +19,6 @@ use crate::pool::lease::Lease;
 use crate::pool::manager::Manager;
 use crate::pool::pool::queue::Patience;
 use crate::pool::server::info::{Registry, ServerInfo};
-use crate::pool::server::reset::TellingWords;
 use crate::pool::server::{Server, line};
 use crate::pool::settings::{DatabaseSettings, PoolSettings};
 use crate::pool::statement::Statements;
@@ -40,7 +39,6 @@ pub struct Pool {
     ordinary: Store,
     reserve: Option<Store>,
     statements: Statements,
-    telling: TellingWords,
     paused: AtomicBool,
     resumed: Notify,
     /// Clients that wait for a server.
@@ -110,7 +108,6 @@ impl Pool {
             ordinary: store(size, false),
             reserve: has_reserve.then(|| store(settings.reserve_size, true)),
             statements: Statements::default(),
-            telling: TellingWords::default(),
             paused: AtomicBool::new(false),
             resumed: Notify::new(),
             waiting: AtomicUsize::new(0),
@@ -330,11 +327,6 @@ impl Pool {
     /// The statements its clients have prepared.
     pub fn statements(&self) -> &Statements {
         &self.statements
-    }
-
-    /// The words that tell of something left behind.
-    pub fn telling_words(&self) -> &TellingWords {
-        &self.telling
     }
 
     /// The parameters that follow its clients.

@@ -7,15 +7,16 @@ mod reload;
 mod switches;
 #[cfg(test)]
 mod tests;
+mod trial;
 mod upkeep;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::net::IpAddr;
 use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
-use std::time::SystemTime;
+use std::time::{Instant, SystemTime};
 
-use tokio::sync::Notify;
+use tokio::sync::{Notify, Semaphore};
 
 use crate::auth::names::{DatabaseName, UserName};
 use crate::auth::scram::Keys;
@@ -49,6 +50,8 @@ pub struct Pools {
     /// Clients of the console.
     console: Arc<AtomicUsize>,
     dns: Arc<Dns>,
+    /// Places of databases on trial.
+    trials: Arc<Semaphore>,
     /// Told when a server is closed or a login has ended.
     changed: Arc<Notify>,
     myself: Weak<Self>,
@@ -72,6 +75,7 @@ struct State {
     disabled: HashSet<DatabaseName>,
     /// What is left of pools that are gone.
     leaving: Vec<(DatabaseName, Arc<Registry>)>,
+    warned_of_strangers: Option<Instant>,
 }
 
 /// What makes servers interchangeable. The server's start-up parameters belong to the database.
@@ -103,6 +107,7 @@ impl Pools {
                 clients: Arc::default(),
                 console: Arc::default(),
                 dns,
+                trials: Arc::new(Semaphore::new(trial::MOST_TRIALS)),
                 changed: Arc::default(),
                 myself: myself.clone(),
             }

@@ -187,6 +187,9 @@ impl Server {
     /// it has not been closed and has not said anything but notices. No system call unless
     /// something has arrived.
     pub(super) fn looks_alive(&mut self) -> bool {
+        if !self.stream.has_news() {
+            return self.inbox.unread().is_empty();
+        }
         let mut cx = Context::from_waker(Waker::noop());
         loop {
             match self.inbox.poll_fill(&mut self.stream, 0, &mut cx) {
@@ -203,8 +206,7 @@ impl Server {
 
     /// Whether something may have arrived, such as the end of the connection.
     pub(super) fn has_news(&self) -> bool {
-        let mut cx = Context::from_waker(Waker::noop());
-        self.stream.socket().poll_read_ready(&mut cx).is_ready()
+        self.stream.socket().has_news()
     }
 
     /// Takes what a server says unasked; false if it says anything else.

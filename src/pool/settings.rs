@@ -165,6 +165,8 @@ pub struct ServerTls {
     pub side: Option<ServerSide>,
     /// A digest of mode and files.
     pub fingerprint: Vec<u8>,
+    /// Whether passwords may be sent as they are over TCP without TLS.
+    pub allow_cleartext: bool,
 }
 
 /// A database that clients can ask for.
@@ -205,6 +207,7 @@ impl DatabaseSettings {
             && self.startup_parameters == other.startup_parameters
             && self.pool.track_parameters == other.pool.track_parameters
             && self.tls.fingerprint == other.tls.fingerprint
+            && self.tls.allow_cleartext == other.tls.allow_cleartext
     }
 
     /// Whether nothing at all is different.

@@ -294,6 +294,7 @@ impl Workshop {
             credentials: &self.credentials,
             parameters: &parameters,
             connect_query: self.database.connect_query.as_deref(),
+            allow_cleartext: self.target.tls.allow_cleartext,
         };
         let whose = (
             self.database.name.as_str(),

@@ -38,6 +38,15 @@ pub fn closing(client: &Client, reason: &str, error: Option<&str>) {
     }
 }
 
+/// The client is the first to get a server of the reserve.
+pub(super) fn from_reserve(client: &Client) {
+    warn!(
+        target: lines::PLAIN, client = client.id, database = %client.database.borrow(),
+        user = %client.user.borrow(), address = %client.peer.borrow(),
+        "taking connection from reserve_pool"
+    );
+}
+
 /// The client is told an error that is the pooler's own.
 pub fn pooler_error(client: &Client, error: &str) {
     warn!(

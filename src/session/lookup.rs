@@ -90,8 +90,13 @@ pub(super) async fn look_up(
     }
     let place = lookup.database.as_ref().unwrap_or(database);
     if cx.pools.is_disabled(place) {
-        return Err(is_disabled(place));
+        return Err(PoolerError::AuthDatabaseDisabled(place.to_string()).into());
     }
+    // Where the client says in which database, it may say anything.
+    let _trial = match lookup.database {
+        Some(_) => None,
+        None => cx.pools.trial(place).await,
+    };
     let question = Question {
         cx,
         lookup: &lookup,
@@ -111,14 +116,6 @@ pub(super) async fn look_up(
         error!(%user, lookup.user = %asker, lookup.database = %place, error = %why, "cannot look up a user");
         why.to_client(place == database)
     })
-}
-
-/// What a client is told where DISABLE holds for the database it would be looked up in.
-fn is_disabled(place: &DatabaseName) -> SessionError {
-    use crate::wire::error_response::ErrorResponse;
-    use crate::wire::sqlstate::SqlState;
-    let text = format!("authentication database \"{place}\" is disabled");
-    SessionError::Refused(ErrorResponse::fatal(SqlState::CANNOT_CONNECT_NOW, text))
 }
 
 /// Why a lookup fails.

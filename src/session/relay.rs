@@ -112,21 +112,28 @@ impl Exchange<'_> {
         if self.client.standstill.is_wanted() {
             return self.poll_to_standstill(server, cx);
         }
-        loop {
-            let up = self.poll_up(server, cx)?;
-            if let Poll::Ready(Some(end)) = up {
-                return Poll::Ready(Ok(end));
-            }
-            let down = self.poll_down(server, cx)?;
-            if let Poll::Ready(Some(end)) = down {
-                return Poll::Ready(Ok(end));
-            }
-            if up.is_pending() && down.is_pending() {
-                self.let_go(server)?;
-                self.client.listen(cx);
-                return Poll::Pending;
+        // The client brings what an exchange begins with, and the server nearly all that comes
+        // later: to look for something where nothing is costs as much as to pass it on.
+        let mut upwards = self.fresh;
+        let mut idle_sides = 0;
+        while idle_sides < 2 {
+            let polled = if upwards {
+                self.poll_up(server, cx)?
+            } else {
+                self.poll_down(server, cx)?
+            };
+            match polled {
+                Poll::Ready(Some(end)) => return Poll::Ready(Ok(end)),
+                Poll::Ready(None) => idle_sides = 0,
+                Poll::Pending => {
+                    idle_sides += 1;
+                    upwards = !upwards;
+                }
             }
         }
+        self.let_go(server)?;
+        self.client.listen(cx);
+        Poll::Pending
     }
 
     /// Passes on what is under way, begins nothing, and then stands still.
@@ -195,7 +202,8 @@ impl Exchange<'_> {
             && self.line.inbox.unread().is_empty();
         // A stream of changes has no end that one could wait for.
         if closes || self.client.replication.get() != "none" {
-            let text = "database configuration changed";
+            server.line.because(line::CHANGED);
+            let text = line::CHANGED;
             let error = ErrorResponse::fatal(SqlState::PROTOCOL_VIOLATION, text);
             return Err(SessionError::Refused(error.or_as_pgbouncer(text)));
         }

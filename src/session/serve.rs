@@ -23,6 +23,7 @@ use crate::session::carried::Parts;
 use crate::session::context::Context;
 use crate::session::downstream::bit;
 use crate::session::error::SessionError;
+use crate::session::lines;
 use crate::session::relay::{End, Line, MAX_UNREAD, exchange};
 use crate::session::roster::{Client, ClientState, Signal};
 use crate::session::tally::{Tally, micros};
@@ -101,6 +102,9 @@ impl Session {
             self.client.progress.begins(began);
             if let Some(guard) = &mut self.line.upstream.guard {
                 guard.served(lent);
+            }
+            if lease.server().line.take_extra() {
+                lines::from_reserve(&self.client);
             }
             let info = &lease.server().info;
             info.lend(self.client.id, lent);
@@ -245,9 +249,8 @@ impl Session {
     /// Gives the server what the client expects to find on it. Costs nothing if the server's
     /// last client wanted the same.
     async fn prepare(&mut self, server: &mut Server) -> Result<()> {
-        let same_values =
-            Arc::ptr_eq(&server.values, &self.line.values) || server.values == self.line.values;
-        let same_extra = Arc::ptr_eq(&server.applied, &self.extra) || server.applied == self.extra;
+        let same_values = is_same(&mut server.values, &mut self.line.values);
+        let same_extra = is_same(&mut server.applied, &mut self.extra);
         if !(same_values && same_extra) {
             let values = (&server.values, &self.line.values);
             let extra = (&*server.applied, &*self.extra);
@@ -257,7 +260,7 @@ impl Session {
             }
             self.line.values = server.values.clone();
         }
-        if !Arc::ptr_eq(&self.line.told, &self.line.values) {
+        if !is_same(&mut self.line.told, &mut self.line.values) {
             self.tell_values();
         }
         Ok(())
@@ -363,6 +366,23 @@ impl Session {
     }
 }
 
+/// Whether both are equal. If so they become one and the same, which is seen at once the next
+/// time: of two copies the one at the lower address wins, so that all of a pool come to agree.
+fn is_same<T: ?Sized + PartialEq>(one: &mut Arc<T>, other: &mut Arc<T>) -> bool {
+    if Arc::ptr_eq(one, other) {
+        return true;
+    }
+    if one != other {
+        return false;
+    }
+    if Arc::as_ptr(one).addr() < Arc::as_ptr(other).addr() {
+        other.clone_from(one);
+    } else {
+        one.clone_from(other);
+    }
+    true
+}
+
 /// Why there is no server for a client. Of a replication client PgBouncer says no more than this.
 pub(super) fn no_server(error: CheckoutError, replicates: bool) -> SessionError {
     match error {
@@ -402,7 +422,7 @@ pub fn shutting_down() -> ErrorResponse {
 /// cancelled. `error`: what the client has to go for.
 fn abandon(mut lease: Lease, error: Option<&SessionError>) {
     let server = lease.server();
-    server.line.because(closed_for(server, error));
+    server.line.or_because(closed_for(server, error));
     if server.replies.is_answered() {
         return;
     }

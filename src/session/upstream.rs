@@ -273,7 +273,7 @@ impl Upstream {
             at.server.replies.puts_names_at_stake();
         }
         at.soil(if body.len() == head.body_len() {
-            Soil::of_text(at.pool.telling_words(), body)
+            Soil::of_text(body)
         } else {
             Soil::State // too long to look at
         });

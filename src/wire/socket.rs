@@ -154,15 +154,13 @@ impl Socket {
         }
     }
 
-    /// Whether reading may bring something; it may also turn out not to.
-    ///
-    /// # Errors
-    /// The socket's, or its runtime is gone.
-    pub fn poll_read_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+    /// Whether something may have arrived since reading last found nothing, such as the end of the
+    /// connection. No system call.
+    pub fn has_news(&self) -> bool {
         match &self.kind {
-            Kind::Tcp(socket) => socket.poll_read_ready(cx),
-            Kind::Unix(socket) => socket.poll_read_ready(cx),
-            Kind::Lost => Poll::Ready(Ok(())),
+            Kind::Tcp(socket) => socket.try_io(Interest::READABLE, || Ok(())).is_ok(),
+            Kind::Unix(socket) => socket.try_io(Interest::READABLE, || Ok(())).is_ok(),
+            Kind::Lost => true,
         }
     }
 

@@ -30,6 +30,15 @@ impl Stream {
         }
     }
 
+    /// Whether something may have arrived since reading last found nothing; under TLS always, which
+    /// may have kept something back. No system call.
+    pub fn has_news(&self) -> bool {
+        match self {
+            Self::Plain(socket) => socket.has_news(),
+            Self::TlsFromClient(_) | Self::TlsToServer(_) => true,
+        }
+    }
+
     /// Registers the socket with the calling thread's runtime.
     ///
     /// # Errors

@@ -181,6 +181,83 @@ async fn users_of_a_database_that_nobody_listed_are_looked_up_too() {
     assert_eq!(told.message(), "database \"nowhere\" does not exist");
 }
 
+#[tokio::test]
+async fn where_lookups_are_disabled_a_client_is_told_so() {
+    let postgres = Postgres::start().await;
+    let lookup = "lookup.database = \"other\"\n[console]\nadmins = [\"tester\"]";
+    let pooler = start(&postgres, "scram-sha-256", lookup).await;
+    let mut config = tokio_postgres::Config::new();
+    config.host("127.0.0.1").port(pooler.port).user("tester");
+    config.password("tester").dbname("pgbouncer");
+    let console = connect_with(&config).await.unwrap();
+    console.simple_query("DISABLE other").await.unwrap();
+    config.user("alice").password("alice").dbname("shop");
+    let refused = connect_with(&config).await.map(drop).unwrap_err();
+    let told = refused.as_db_error().unwrap();
+    assert_eq!(told.code().code(), "55000");
+    assert_eq!(
+        told.message(),
+        "authentication database \"other\" is disabled"
+    );
+    console.simple_query("ENABLE other").await.unwrap();
+    connect_with(&config).await.unwrap();
+}
+
+/// Anybody may name databases without end, and each lookup would be a server connection that stays.
+#[tokio::test]
+async fn strangers_leave_no_databases_and_no_servers_behind() {
+    let postgres = Postgres::start().await;
+    let settings = format!(
+        "[auth]\nusers = \"users.txt\"\nlookup.user = \"tester\"\n\
+         [console]\nadmins = [\"tester\"]\n\
+         [databases.\"*\"]\nport = {}\ndbname = \"shop\"\n",
+        postgres.port
+    );
+    let command = std::process::Command::new(env!("CARGO_BIN_EXE_pgwarden"));
+    let pooler = Pooler::start_with(&settings, USERS, command).await;
+    let enters = async |database: &str, password: &str| {
+        let mut config = tokio_postgres::Config::new();
+        config.host("127.0.0.1").port(pooler.port).user("alice");
+        connect_with(config.password(password).dbname(database)).await
+    };
+    let lookups = async || {
+        let sql = "select count(*) from pg_stat_activity where usename = 'tester' \
+                   and backend_type = 'client backend' and pid <> pg_backend_pid()";
+        let counted = postgres.admin().await.query_one(sql, &[]).await;
+        counted.unwrap().get::<_, i64>(0)
+    };
+    for number in 0..30 {
+        let refused = enters(&format!("any{number}"), "wrong").await;
+        refused.map(drop).unwrap_err();
+    }
+    crate::support::eventually("no lookup stays", async || lookups().await == 0).await;
+    let mut config = tokio_postgres::Config::new();
+    config.host("127.0.0.1").port(pooler.port).user("tester");
+    config.password("tester").dbname("pgbouncer");
+    let console = connect_with(&config).await.unwrap();
+    let databases = async || {
+        let shown = console.simple_query("SHOW DATABASES").await.unwrap();
+        let rows = shown.iter().filter_map(|message| {
+            let tokio_postgres::SimpleQueryMessage::Row(row) = message else {
+                return None;
+            };
+            row.get(0).map(str::to_owned)
+        });
+        rows.filter(|name| name != "pgbouncer").collect::<Vec<_>>()
+    };
+    assert!(databases().await.is_empty(), "{:?}", databases().await);
+    // Who has the password makes one that stays.
+    let client = enters("mine", "alice").await.unwrap();
+    assert_eq!(whoami(&client).await, "alice");
+    drop(client);
+    assert_eq!(databases().await, ["mine"]);
+    enters("mine", "wrong").await.map(drop).unwrap_err();
+    assert_eq!(
+        (databases().await, lookups().await),
+        (vec!["mine".to_owned()], 1)
+    );
+}
+
 /// CVE-2025-12819: a client's search_path reached the lookup.
 #[tokio::test]
 async fn nothing_that_a_client_says_reaches_the_lookup() {

@@ -96,6 +96,8 @@ async fn an_error_of_the_poolers_is_logged_twice_before_the_client_reads_it() {
     assert_eq!(count(&log, &closing), 1, "{log}");
     let twin = format!("{{t}} [{{n}}] WARNING {client}pooler error: {told}");
     assert_eq!(count(&log, &twin), 1, "{log}");
+    // And no third time.
+    assert_eq!(log.matches(told).count(), 2, "{log}");
 }
 
 #[tokio::test]
@@ -320,4 +322,58 @@ fn shape(line: &str) -> String {
         }
     }
     shape
+}
+
+#[tokio::test]
+async fn what_an_operator_orders_is_logged_when_it_is_ordered() {
+    let postgres = Postgres::start().await;
+    let pooler = Pooler::start(&logging(&postgres, "")).await;
+    let console = connect(pooler.port, "app", "pgbouncer").await.unwrap();
+    for command in [
+        "PAUSE",
+        "RESUME",
+        "PAUSE shop",
+        "RESUME shop",
+        "DISABLE shop",
+        "ENABLE shop",
+        "RECONNECT",
+        "RECONNECT shop",
+        "WAIT_CLOSE",
+        "WAIT_CLOSE shop",
+        "KILL",
+        "RESUME",
+        "KILL shop",
+        "RESUME shop",
+        "RELOAD",
+        "SUSPEND",
+        "RESUME",
+    ] {
+        console.simple_query(command).await.unwrap();
+        let said = match command.split_once(' ') {
+            None => format!("{command} command issued"),
+            Some((verb, name)) => format!("{verb} '{name}' command issued"),
+        };
+        let log = pooler.log();
+        let line = format!("{{t}} [{{n}}] LOG {said}");
+        assert!(count(&log, &line) > 0, "{said}: {log}");
+    }
+    // Refused, it was given all the same; but not where something is paused already.
+    console.simple_query("RESUME shop").await.unwrap_err();
+    assert_eq!(
+        count(&pooler.log(), "{t} [{n}] LOG RESUME 'shop' command issued"),
+        3
+    );
+    console.simple_query("PAUSE").await.unwrap();
+    console.simple_query("PAUSE").await.unwrap_err();
+    assert_eq!(
+        count(&pooler.log(), "{t} [{n}] LOG PAUSE command issued"),
+        2
+    );
+    console.simple_query("RESUME").await.unwrap();
+    console
+        .simple_query("SHUTDOWN WAIT_FOR_CLIENTS")
+        .await
+        .unwrap();
+    let shutdown = "{t} [{n}] LOG SHUTDOWN WAIT_FOR_CLIENTS command issued";
+    assert_eq!(count(&pooler.log(), shutdown), 1);
 }

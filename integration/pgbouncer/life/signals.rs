@@ -1,12 +1,13 @@
 //! Signals do what PgBouncer's do.
 
-use rustix::process::Signal;
+use rustix::process::{Pid, Signal, kill_process};
+use tokio::io::AsyncReadExt as _;
 use tokio_postgres::{Config, SimpleQueryMessage};
 
 use super::{count, folder};
 use crate::support::pooler::{Pooler, shop};
 use crate::support::postgres::Postgres;
-use crate::support::{connect, connect_with, eventually};
+use crate::support::{connect, connect_with, eventually, in_time};
 
 async fn start(postgres: &Postgres, of_listen: &str) -> Pooler {
     let log = "[auth]\nmethod = \"trust\"\n[console]\nadmins = [\"app\"]\n\
@@ -113,4 +114,38 @@ async fn quit_waits_for_nobody() {
     pooler.signal(Signal::QUIT);
     assert_eq!(pooler.ended().await.code(), Some(0));
     says(&pooler, "got SIGQUIT, fast exit").await;
+}
+
+/// Whoever finds the process may signal it before it serves anybody.
+#[tokio::test]
+async fn a_process_that_is_still_starting_survives_what_is_not_meant_to_end_it() {
+    let dir = folder();
+    let of_listen = format!("unix_socket_dir = \"{}\"\n", dir.path().display());
+    let port = super::settings(dir.path(), &of_listen, "");
+    // The process to be taken over, which keeps the new one waiting for its answer.
+    let socket = dir.path().join(format!(".s.PGSQL.{port}"));
+    let old = tokio::net::UnixListener::bind(&socket).unwrap();
+    let mut command = super::program_in(dir.path());
+    command.arg("-R").arg(dir.path().join("pgwarden.toml"));
+    let mut child = command.spawn().unwrap();
+    let (mut waiting, _) = in_time("it takes over", old.accept()).await.unwrap();
+    assert!(waiting.read(&mut [0; 1024]).await.unwrap() > 0);
+    let signal = |signal| kill_process(Pid::from_child(&child), signal).unwrap();
+    for harmless in [Signal::HUP, Signal::USR1, Signal::USR2] {
+        signal(harmless);
+    }
+    drop(waiting);
+    let mut ended = None;
+    eventually("it gives up", async || {
+        ended = child.try_wait().unwrap();
+        ended.is_some()
+    })
+    .await;
+    // By itself, and not by a signal.
+    assert_eq!(ended.unwrap().code(), Some(1));
+    let log = std::fs::read_to_string(dir.path().join("stderr")).unwrap();
+    assert!(
+        log.contains("cannot take over: unexpected end of file"),
+        "{log}"
+    );
 }

@@ -7,6 +7,7 @@ use std::process::Command;
 use tokio_postgres::Config;
 
 use super::{client, enters, refused, start, told};
+use crate::support::eventually;
 use crate::support::postgres::Postgres;
 
 const SETTINGS: &str = "unix_socket_dir = \".\"\n[auth]\nusers = \"users.txt\"\n";
@@ -16,6 +17,8 @@ async fn the_poolers_own_user_is_admin_over_the_unix_socket() {
     let postgres = Postgres::start().await;
     let users = [("users.txt", "\"alice\" \"alice\"\n")];
     let pooler = start(&postgres, SETTINGS, &users).await;
+    // TCP, which the start waits for, is there before the Unix socket.
+    eventually("it is up", async || pooler.log().contains("process up")).await;
     let over_socket = |user: &str, database: &str| {
         let mut config = Config::new();
         config

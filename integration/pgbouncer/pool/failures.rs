@@ -50,6 +50,19 @@ async fn a_refused_login_ends_all_who_wait_with_the_servers_words_and_the_next_a
 }
 
 #[tokio::test]
+async fn a_server_without_the_tls_that_is_asked_for_is_told_of_in_pgbouncers_words() {
+    let postgres = Postgres::start().await;
+    let tls = "[clients]\nerrors = \"pgbouncer\"\n[server_tls]\nmode = \"require\"\n";
+    let pooler = Pooler::start(&format!("{tls}{}", shop(&postgres, ""))).await;
+    let failure = Raw::login(pooler.port, "app", "shop", &[]).await;
+    let failure = failure.unwrap_err();
+    assert_eq!(
+        (&*failure.code, &*failure.message),
+        ("08P01", "server refused SSL")
+    );
+}
+
+#[tokio::test]
 async fn who_waits_for_a_server_that_cannot_be_reached_gets_it_when_it_is_back() {
     let mut postgres = Postgres::start().await;
     let pool = "server_login_retry = \"2s\"\nquery_wait_timeout = \"1m\"";

@@ -1,6 +1,8 @@
 //! What a reload and RECONNECT do to servers.
 
 use super::{console, pid, shop};
+use crate::life::count;
+use crate::support::eventually;
 use crate::support::pooler::Pooler;
 use crate::support::postgres::Postgres;
 use crate::support::raw::Raw;
@@ -50,12 +52,25 @@ async fn servers_are_replaced_after_a_reload_that_concerns_them() {
 #[tokio::test]
 async fn a_fast_close_takes_the_server_from_a_session_between_transactions() {
     let postgres = Postgres::start().await;
-    for fast in [true, false] {
-        let pool = format!("mode = \"session\"\nserver_fast_close = {fast}");
-        let pooler = Pooler::start(&shop(&postgres, &pool)).await;
+    for (written, set) in [(true, false), (false, false), (false, true)] {
+        let fast = written || set;
+        // What is written for the database would stand over what is SET for all.
+        let of_all = if written {
+            "server_fast_close = true"
+        } else {
+            ""
+        };
+        let pool = format!("mode = \"session\"\n{of_all}");
+        let log = "[log]\nformat = \"pgbouncer\"\n";
+        let pooler = Pooler::start(&format!("{log}{}", shop(&postgres, &pool))).await;
         let (mut idle, mut busy) = (Raw::app(pooler.port).await, Raw::app(pooler.port).await);
         idle.query("select 1").await.fine();
         busy.query("begin").await.fine();
+        if set {
+            // Sessions that are open learn of it, too.
+            let command = "SET server_fast_close = 1";
+            console(pooler.port, command).await.fine();
+        }
         console(pooler.port, "RECONNECT").await.fine();
         if fast {
             let told = idle.try_reply().await.unwrap_err().unwrap();
@@ -64,6 +79,14 @@ async fn a_fast_close_takes_the_server_from_a_session_between_transactions() {
             assert_eq!(busy.query("commit").await.tags, ["COMMIT"]);
             let told = busy.try_reply().await.unwrap_err().unwrap();
             assert_eq!(told.message, "database configuration changed");
+            for whose in ["C", "S"] {
+                let line = format!(
+                    "{{t}} [{{n}}] LOG {whose}-0x{{x}}: shop/app@127.0.0.1:{{n}} \
+                     closing because: database configuration changed (age={{n}}s)"
+                );
+                let both = async || count(&pooler.log(), &line) == 2;
+                eventually(&line, both).await;
+            }
         } else {
             idle.query("select 1").await.fine();
             busy.query("commit").await.fine();

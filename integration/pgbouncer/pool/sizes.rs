@@ -22,16 +22,15 @@ async fn a_size_of_nothing_is_no_limit() {
 async fn the_reserve_opens_to_who_has_waited() {
     let postgres = Postgres::start().await;
     let pool = "size = 1\nreserve_size = 1\nreserve_timeout = \"300ms\"";
-    let pooler = Pooler::start(&shop(&postgres, pool)).await;
+    let log = "[log]\nformat = \"pgbouncer\"\n";
+    let pooler = Pooler::start(&format!("{log}{}", shop(&postgres, pool))).await;
     let (mut one, mut other) = (Raw::app(pooler.port).await, Raw::app(pooler.port).await);
     one.query("begin").await.fine();
     other.query("begin").await.fine();
     let log = pooler.log();
-    assert_eq!(
-        log.matches("taking connection from reserve_pool").count(),
-        1,
-        "{log}"
-    );
+    let line = "{t} [{n}] WARNING C-0x{x}: shop/app@127.0.0.1:{n} taking connection from \
+                reserve_pool";
+    assert_eq!(crate::life::count(&log, line), 1, "{log}");
 }
 
 #[tokio::test]

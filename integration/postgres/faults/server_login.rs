@@ -92,6 +92,9 @@ async fn a_cleartext_password_needs_tls() {
     let alice = "user = \"alice\", password = \"alice\"";
     let answer = ask(&database(&postgres, alice, "mode = \"disable\""), &[]).await;
     assert_eq!(answer.unwrap_err().code, "08006");
+    let allowed = "mode = \"disable\", allow_cleartext = true";
+    let answer = ask(&database(&postgres, alice, allowed), &[]).await;
+    assert_eq!(answer.as_deref(), Ok("alice f"));
 }
 
 #[tokio::test]

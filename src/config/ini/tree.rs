@@ -68,6 +68,7 @@ impl Tree {
         }
         // PgBouncer sends and takes passwords over TCP as they are.
         tree.insert(&["auth", "allow_cleartext"], true.into(), None);
+        tree.insert(&["server_tls", "allow_cleartext"], true.into(), None);
         let folder = said.value("unix_socket_dir").to_owned();
         sections::databases(&mut tree, &said.databases, &folder);
         sections::users(&mut tree, &said.users);

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use sha2::{Digest, Sha256};
 
-use super::super::forms::{FilePath, OneOf, Text};
+use super::super::forms::{FilePath, Flag, OneOf, Text};
 use super::super::values::Table;
 use crate::pool::settings::ServerTls;
 use crate::wire::tls::{
@@ -58,17 +58,26 @@ impl TowardsServers {
     pub(super) fn for_all(table: &Table<'_>) -> Self {
         let offer = Offer::read(table, &Offer::default());
         let files = Self::files(table, &TlsFiles::default(), &offer);
-        Self::load(table, files, offer)
+        let allow_cleartext = table.or("allow_cleartext", &Flag, false);
+        Self::load(table, files, offer).with_cleartext(allow_cleartext)
     }
 
     /// `[databases.NAME.tls]`, each key of which comes before the one for all.
     pub(super) fn for_one(&self, table: &Table<'_>) -> Self {
         let offer = Offer::read(table, &self.offer);
         let files = Self::files(table, &self.files, &offer);
-        if files == self.files {
-            return self.clone();
-        }
-        Self::load(table, files, offer)
+        let allow_cleartext = table.or("allow_cleartext", &Flag, self.tls.allow_cleartext);
+        let own = if files == self.files {
+            self.clone()
+        } else {
+            Self::load(table, files, offer)
+        };
+        own.with_cleartext(allow_cleartext)
+    }
+
+    fn with_cleartext(mut self, allowed: bool) -> Self {
+        self.tls.allow_cleartext = allowed;
+        self
     }
 
     /// No TLS: PostgreSQL has none over Unix sockets.
@@ -95,12 +104,12 @@ impl TowardsServers {
             complain(table, "ca", &files, &error);
             None
         });
-        let fingerprint = fingerprint(&files);
-        Self {
-            files,
-            offer,
-            tls: ServerTls { side, fingerprint },
-        }
+        let tls = ServerTls {
+            side,
+            fingerprint: fingerprint(&files),
+            allow_cleartext: false,
+        };
+        Self { files, offer, tls }
     }
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tracing::info;
 
-use super::{DONE, Outcome, error, known, not_paused};
+use super::{DONE, Outcome, error, issued, known, not_paused};
 use crate::auth::names::DatabaseName;
 use crate::console::Console;
 use crate::console::control::Control;
@@ -17,11 +17,14 @@ use crate::wire::sqlstate::SqlState;
 /// Stops lending and waits until no server is left.
 pub(super) async fn pause(name: Option<&str>, console: &Console, line: &mut Line) -> Outcome {
     let pools = console.control.pools();
-    let database = match not_paused(console).and_then(|()| known(pools, "pause", name)) {
+    if let Err(error) = not_paused(console) {
+        return Ok(Err(error));
+    }
+    issued("PAUSE", name, line);
+    let database = match known(pools, "pause", name) {
         Ok(database) => database,
         Err(error) => return Ok(Err(error)),
     };
-    info!(database = name.unwrap_or("*"), "paused");
     pools.pause(database.as_ref());
     let mut undo = Undo {
         pools,
@@ -44,7 +47,7 @@ pub(super) async fn suspend(console: &Console, line: &mut Line) -> Outcome {
     if pools.databases().iter().any(|of| paused(&of.name)) {
         return Ok(Err(error("cannot suspend with paused databases")));
     }
-    info!("suspended");
+    issued("SUSPEND", None, line);
     let suspension = Suspension(console.control.clone());
     let ended = wait(line, console.control.suspend()).await?;
     if ended.is_ok() {
@@ -56,6 +59,7 @@ pub(super) async fn suspend(console: &Console, line: &mut Line) -> Outcome {
 /// Waits until the servers are closed that were outdated by a RECONNECT or a reload.
 pub(super) async fn close(name: Option<&str>, console: &Console, line: &mut Line) -> Outcome {
     let pools = console.control.pools();
+    issued("WAIT_CLOSE", name, line);
     // PgBouncer has words of its own for this one.
     let database = match known(pools, "wait in", name) {
         Ok(database) => database,

@@ -5,7 +5,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
-use super::{Answer, ClientRow, Control, Descriptor, PeerRow, SettingRow, ShutdownMode, UserRow};
+use super::{
+    Answer, Changed, ClientRow, Control, Descriptor, PeerRow, SettingRow, ShutdownMode, UserRow,
+};
 use crate::auth::identity::Identity;
 use crate::auth::names::{DatabaseName, UserName};
 use crate::policy::admission::Policy;
@@ -168,10 +170,13 @@ impl Control for FakeControl {
         }]
     }
 
-    fn set(&self, key: &str, value: &str) -> Result<(), Vec<String>> {
+    fn set(&self, key: &str, value: &str) -> Result<Changed, Vec<String>> {
         if key == "pool_size" {
             self.note(format!("set {key} to {value}"));
-            return Ok(());
+            return Ok(Changed::Now);
+        }
+        if key == "client_tls_sslmode" {
+            return Ok(Changed::Waits(vec!["expected a certificate".into()]));
         }
         Err(vec![format!("{key}: unknown key")])
     }

@@ -1,9 +1,10 @@
 //! Databases that nobody listed, made from the template when somebody asks for them.
 
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, Weak};
 use std::time::Instant;
 
+use super::trial::Place;
 use super::{Pools, State};
 use crate::auth::names::DatabaseName;
 use crate::pool::lines;
@@ -14,7 +15,10 @@ use crate::pool::settings::DatabaseSettings;
 pub(super) struct Automatic {
     pub(super) settings: Arc<DatabaseSettings>,
     /// When it was last seen to have clients or servers.
-    used: Instant,
+    pub(super) used: Instant,
+    /// Held by those who look users up in it, with the last of whom it goes. `None`: it stays,
+    /// because somebody was let in to it.
+    pub(super) trial: Option<Weak<Place>>,
 }
 
 impl Pools {
@@ -39,24 +43,47 @@ impl State {
         known
     }
 
-    /// A database, which is made if there is a template.
+    /// A database, which is made if there is a template, and stays.
     pub(super) fn find(&mut self, name: &DatabaseName) -> Option<Arc<DatabaseSettings>> {
         if let Some(listed) = self.settings.databases.get(name) {
             return Some(listed.clone());
         }
-        let used = Instant::now();
-        if let Some(made) = self.automatic.get_mut(name) {
-            made.used = used;
-            return Some(made.settings.clone());
+        if !self.automatic.contains_key(name) {
+            self.make(name, None)?;
+            registered(name);
         }
-        let settings = named(self.settings.template.as_ref()?, name);
-        tracing::info!(target: lines::PLAIN, "registered new auto-database: {name}");
+        let made = self.automatic.get_mut(name)?;
+        made.used = Instant::now();
+        if made.trial.take().is_some() {
+            registered(name);
+        }
+        Some(made.settings.clone())
+    }
+
+    /// A database in which users are looked up: that is no reason for it to stay once it is on
+    /// trial.
+    pub(super) fn look(&mut self, name: &DatabaseName) -> Option<Arc<DatabaseSettings>> {
+        if self.is_on_trial(name) {
+            return Some(self.automatic.get(name)?.settings.clone());
+        }
+        self.find(name)
+    }
+
+    /// Whether a database is gone when the lookups in it are over, unless somebody is let in.
+    pub(super) fn is_on_trial(&self, name: &DatabaseName) -> bool {
+        let made = self.automatic.get(name);
+        made.is_some_and(|made| made.trial.is_some())
+    }
+
+    /// Makes a database from the template, if there is one.
+    pub(super) fn make(&mut self, name: &DatabaseName, trial: Option<Weak<Place>>) -> Option<()> {
         let made = Automatic {
-            settings: settings.clone(),
-            used,
+            settings: named(self.settings.template.as_ref()?, name),
+            used: Instant::now(),
+            trial,
         };
         self.automatic.insert(name.clone(), made);
-        Some(settings)
+        Some(())
     }
 
     /// Makes the databases anew after a reload: the template may be another, or gone, and what
@@ -93,18 +120,32 @@ impl State {
         }
         for name in unused {
             tracing::info!(database = %name, "auto-database forgotten");
-            self.automatic.remove(&name);
-            self.databases.remove(&name);
-            self.clients.remove(&name);
-            self.pools.retain(|key, pool| {
-                let stays = key.database != name;
-                if !stays {
-                    pool.close();
-                }
-                stays
-            });
+            self.forget(&name);
         }
     }
+
+    /// Forgets a database that was made from the template, and its pools.
+    pub(super) fn forget(&mut self, name: &DatabaseName) {
+        self.automatic.remove(name);
+        self.databases.remove(name);
+        self.clients.remove(name);
+        let mut gone = Vec::new();
+        self.pools.retain(|key, pool| {
+            let stays = key.database != *name;
+            if !stays {
+                gone.push(pool.clone());
+            }
+            stays
+        });
+        for pool in gone {
+            pool.close();
+            self.leave(name.clone(), pool.registry());
+        }
+    }
+}
+
+fn registered(name: &DatabaseName) {
+    tracing::info!(target: lines::PLAIN, "registered new auto-database: {name}");
 }
 
 /// The template under a name, which is also what the server calls it unless the template says.

@@ -35,7 +35,7 @@ impl Pools {
         let needs = Needs::of_lookup(asking);
         let no_database = || NoSuchDatabase(database.clone());
         let mut state = self.state();
-        let settings = state.find(database).ok_or_else(no_database)?;
+        let settings = state.look(database).ok_or_else(no_database)?;
         let (settings, _) = needs
             .apply(&settings, &state.settings, user)
             .ok_or_else(no_database)?;

@@ -213,3 +213,43 @@ fn a_pool_that_nobody_is_in_is_forgotten_after_a_while() {
     assert_eq!(after(160), 1);
     assert_eq!(after(161), 0);
 }
+
+#[tokio::test]
+async fn a_database_that_a_stranger_names_is_gone_when_the_lookup_is_over() {
+    let pools = Pools::new(settings([database("shop"), database(TEMPLATE)]), 1);
+    assert!(pools.trial(&name("shop")).await.is_none(), "it is listed");
+    let (any, asker) = (name("any"), UserName::new("asker"));
+    let (_, asking) = Lookup::default().question();
+    let (one, two) = (pools.trial(&any).await, pools.trial(&any).await);
+    let lookup = pools.lookup_pool(&any, &asker, None, asking).unwrap();
+    drop(one.unwrap());
+    assert!(!lookup.is_closed() && names(&pools) == ["any", "shop"]);
+    drop(two.unwrap());
+    assert!(lookup.is_closed() && names(&pools) == ["shop"]);
+    assert!(pools.all().is_empty() && pools.state().databases.is_empty());
+    // It stays once somebody was let in.
+    let trial = pools.trial(&any).await.unwrap();
+    let lookup = pools.lookup_pool(&any, &asker, None, asking).unwrap();
+    let _member = pool(&pools, "ann", "any");
+    drop(trial);
+    assert!(!lookup.is_closed() && names(&pools) == ["any", "shop"]);
+    assert!(pools.trial(&any).await.is_none());
+}
+
+#[tokio::test(start_paused = true)]
+async fn few_databases_are_on_trial_at_a_time_and_others_wait_for_their_turn() {
+    let pools = Pools::new(settings([database(TEMPLATE)]), 1);
+    let mut trials = Vec::new();
+    for number in 0..trial::MOST_TRIALS {
+        trials.push(pools.trial(&name(&number.to_string())).await.unwrap());
+    }
+    let late = name("late");
+    let mut waits = std::pin::pin!(pools.trial(&late));
+    let soon = Duration::from_secs(1);
+    let waited = tokio::time::timeout(soon, &mut waits).await;
+    assert!(waited.is_err() && names(&pools).len() == trial::MOST_TRIALS);
+    // Another client of one of those needs no place of its own.
+    trials.push(pools.trial(&name("0")).await.unwrap());
+    drop(trials.remove(1));
+    assert!(waits.await.is_some() && names(&pools).len() == trial::MOST_TRIALS - 1);
+}

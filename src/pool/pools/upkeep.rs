@@ -33,6 +33,7 @@ impl Pools {
         let mut state = self.state();
         let mut wanted = state.known();
         wanted.retain(|database| database.pool.min_size > 0 && database.server.is_some());
+        wanted.retain(|database| !state.is_on_trial(&database.name));
         for database in wanted {
             self.of_all_clients(&mut state, &database, &Needs::default());
         }

@@ -18,7 +18,9 @@ pub struct ServerLine {
     user: String,
     address: String,
     opened: Instant,
-    reason: Cell<&'static str>,
+    reason: Cell<Option<&'static str>>,
+    /// It was opened from the reserve, and its first client has not said so.
+    is_extra: Cell<bool>,
 }
 
 impl ServerLine {
@@ -34,7 +36,8 @@ impl ServerLine {
             user: user.to_owned(),
             address,
             opened: Instant::now(),
-            reason: Cell::new(UNCLEAN),
+            reason: Cell::default(),
+            is_extra: Cell::default(),
         };
         let (id, address, own) = (this.id, &this.address, &info.addresses.1);
         let from = match own.as_str() {
@@ -62,15 +65,31 @@ impl ServerLine {
         );
     }
 
+    /// Notes that it was opened from the reserve.
+    pub(in crate::pool) fn is_extra(&self) {
+        self.is_extra.set(true);
+    }
+
+    /// Whether it was opened from the reserve, once: for the log's line about the client it was
+    /// opened for.
+    pub fn take_extra(&self) -> bool {
+        self.is_extra.take()
+    }
+
     /// Says why the server will be closed; the last reason counts.
     pub fn because(&self, reason: &'static str) {
-        self.reason.set(reason);
+        self.reason.set(Some(reason));
+    }
+
+    /// Says the same where nobody has said why.
+    pub fn or_because(&self, reason: &'static str) {
+        self.reason.set(self.reason.get().or(Some(reason)));
     }
 }
 
 impl Drop for ServerLine {
     fn drop(&mut self) {
-        let reason = self.reason.get();
+        let reason = self.reason.get().unwrap_or(UNCLEAN);
         let age = self.opened.elapsed().as_secs();
         let Self {
             id,

@@ -43,6 +43,8 @@ pub struct LogIn<'a> {
     pub parameters: &'a [(&'a str, &'a str)],
     /// Sent before anything else is.
     pub connect_query: Option<&'a str>,
+    /// Whether the password may be sent as it is over TCP without TLS.
+    pub allow_cleartext: bool,
 }
 
 /// Sends the start-up packet and answers what the server asks. Not cancel safe.
@@ -64,7 +66,7 @@ pub async fn log_in(stream: Stream, asks: &LogIn<'_>) -> Result<LoggedIn, Connec
             .into_iter()
             .chain(asks.parameters.iter().copied()),
     );
-    conversation.authenticate(asks.credentials).await?;
+    conversation.authenticate(asks).await?;
     let (mut parameters, key) = conversation.welcome().await?;
     if let Some(query) = asks.connect_query {
         conversation.run(query, &mut parameters).await?;
@@ -90,13 +92,14 @@ struct Message {
 }
 
 impl Conversation {
-    async fn authenticate(&mut self, credentials: &Credentials) -> Result<(), ConnectError> {
+    async fn authenticate(&mut self, asks: &LogIn<'_>) -> Result<(), ConnectError> {
+        let credentials = asks.credentials;
         loop {
             let body = self.authentication().await?;
             let mut body = BodyReader::new(&body);
             match body.int32()? {
                 authentication::OK => return Ok(()),
-                authentication::CLEARTEXT_PASSWORD => self.send_cleartext(credentials)?,
+                authentication::CLEARTEXT_PASSWORD => self.send_cleartext(asks)?,
                 authentication::MD5_PASSWORD => {
                     let salt = body.bytes(4)?.try_into().map_err(|_| FramingError::Body)?;
                     self.send_md5(credentials, salt)?;
@@ -213,16 +216,21 @@ impl Conversation {
         Ok(exchange.server_final(&body)?)
     }
 
-    fn send_cleartext(&mut self, credentials: &Credentials) -> Result<(), ConnectError> {
-        if !self.stream.is_tls() && !self.stream.socket().is_unix() {
+    fn send_cleartext(&mut self, asks: &LogIn<'_>) -> Result<(), ConnectError> {
+        let is_private = self.stream.is_tls() || self.stream.socket().is_unix();
+        if !is_private && !asks.allow_cleartext {
             return Err(ConnectError::Cleartext);
         }
+        let credentials = asks.credentials;
         match credentials.secret().as_deref() {
             Some(Secret::Plain(password)) => {
                 frontend::put_password(self.outbox.buffer(), password.expose().as_bytes());
                 Ok(())
             }
-            _ => Err(no_secret("a cleartext password", credentials)),
+            // PgBouncer sends the hash or the verifier instead, which is the password of nobody.
+            Some(Secret::Md5(_) | Secret::Scram(_)) | None => {
+                Err(no_secret("a cleartext password", credentials))
+            }
         }
     }
 

@@ -39,7 +39,7 @@ impl Upstream {
         let rest = reader.rest();
         let whole = body.len() == head.body_len();
         let soil = if whole {
-            Soil::of_text(at.pool.telling_words(), rest)
+            Soil::of_text(rest)
         } else {
             Soil::State // too long to look at
         };

@@ -249,7 +249,8 @@ fn modern(text: &str, notes: &mut Notes) -> Vec<CipherSuite> {
     }
     if suites.is_empty() {
         let names = "TLS_AES_256_GCM_SHA384, TLS_AES_128_GCM_SHA256, TLS_CHACHA20_POLY1305_SHA256";
-        let text = format!("leaves no cipher suite of TLS 1.3: there are {names}");
+        // The beginning is PgBouncer's.
+        let text = format!("failed to set the TLSv1.3 cipher suites: there are {names}");
         notes.problem(TlsOption::Tls13Ciphers, text);
     }
     suites

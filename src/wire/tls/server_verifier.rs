@@ -8,7 +8,7 @@ use rustls::crypto::CryptoProvider;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{CertificateError, DigitallySignedStruct, SignatureScheme};
 
-use super::version1::Version1;
+use super::version1::{Version1, whole, within};
 use super::{TlsError, TlsFiles, TlsMode, handshake, name, read_certificates, read_roots};
 
 /// Checks a server's certificate as far as the mode asks.
@@ -85,6 +85,8 @@ impl ServerCertVerifier for ServerVerifier {
             }
             // A self-signed certificate that is itself the authority: common with PostgreSQL.
             Err(_) if self.roots.iter().any(|root| root == end_entity) => {
+                let certificate = whole(end_entity).ok_or(CertificateError::BadEncoding)?;
+                within(certificate.validity(), now)?;
                 if by_name {
                     name::check(end_entity, server_name)?;
                 }
@@ -119,4 +121,49 @@ impl ServerCertVerifier for ServerVerifier {
             .signature_verification_algorithms
             .supported_schemes()
     }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+
+    use super::*;
+
+    /// What is said of a certificate that is its own authority and holds in these years.
+    fn verdict(from: i32, to: i32, mode: TlsMode) -> Result<ServerCertVerified, rustls::Error> {
+        let mut params = rcgen::CertificateParams::new(["localhost".to_owned()]).unwrap();
+        params.not_before = rcgen::date_time_ymd(from, 1, 1);
+        params.not_after = rcgen::date_time_ymd(to, 1, 1);
+        // As `openssl req -x509` makes them; else it could not sign itself.
+        params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+        let key = rcgen::KeyPair::generate().unwrap();
+        let certificate = params.self_signed(&key).unwrap();
+        let mut ca = tempfile::NamedTempFile::new().unwrap();
+        ca.write_all(certificate.pem().as_bytes()).unwrap();
+        let files = TlsFiles {
+            mode,
+            ca: Some(ca.path().to_owned()),
+            ..TlsFiles::default()
+        };
+        let verifier = ServerVerifier::new(&files).unwrap();
+        let name = ServerName::try_from("localhost").unwrap();
+        let now = UnixTime::since_unix_epoch(std::time::Duration::from_secs(NOON_2026));
+        verifier.verify_server_cert(certificate.der(), &[], &name, &[], now)
+    }
+
+    #[test]
+    fn a_certificate_that_is_its_own_authority_holds_as_long_as_it_says() {
+        for mode in [TlsMode::Require, TlsMode::VerifyCa, TlsMode::VerifyFull] {
+            assert!(verdict(2020, 2030, mode).is_ok());
+            for (from, to, expected) in [
+                (2020, 2025, CertificateError::Expired),
+                (2029, 2030, CertificateError::NotValidYet),
+            ] {
+                let refused = verdict(from, to, mode).unwrap_err();
+                assert_eq!(refused, rustls::Error::InvalidCertificate(expected));
+            }
+        }
+    }
+
+    const NOON_2026: u64 = 1_782_907_200;
 }

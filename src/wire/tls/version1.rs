@@ -129,7 +129,8 @@ fn may_sign(authority: &X509Certificate<'_>) -> bool {
     is_authority && signs && unlimited
 }
 
-fn within(validity: &Validity, now: UnixTime) -> Result<(), CertificateError> {
+/// Whether it is within the time for which a certificate holds.
+pub(super) fn within(validity: &Validity, now: UnixTime) -> Result<(), CertificateError> {
     let now = i64::try_from(now.as_secs()).map_err(|_| CertificateError::Expired)?;
     if now < validity.not_before.timestamp() {
         Err(CertificateError::NotValidYet)

@@ -92,6 +92,9 @@ server_lifetime = "0s"  # server_lifetime = 0
 server_check_query = ""  # PgBouncer's default
 track_parameters = ["IntervalStyle"]  # track_extra_parameters: PgBouncer's default
 
+[server_tls]
+allow_cleartext = true  # as PgBouncer
+
 [databases."my db"]
 host = ["10.0.0.1"]
 server.user = "app"

@@ -1,12 +1,25 @@
 //! SET: a key over what was read.
 
 use super::super::super::Settings;
+use super::super::super::set::Change;
 use super::super::{SHOP, Setup};
 use super::{TRUST, load, value};
 
 fn set(settings: &Settings, key: &str, text: &str) -> Result<Option<Settings>, Vec<String>> {
-    let changed = settings.set(key, text);
-    changed.map_err(|problems| problems.iter().map(ToString::to_string).collect())
+    match settings.set(key, text) {
+        Ok(Change::Now(settings)) => Ok(Some(*settings)),
+        Ok(Change::AtRestart) => Ok(None),
+        Ok(Change::Waits(_, problems)) => panic!("{key} waits: {problems}"),
+        Err(problems) => Err(problems.iter().map(ToString::to_string).collect()),
+    }
+}
+
+/// What the settings are with a key that has to wait for others.
+fn waits(settings: &Settings, key: &str, text: &str) -> (Settings, String) {
+    match settings.set(key, text) {
+        Ok(Change::Waits(settings, why)) => (*settings, why.to_string()),
+        other => panic!("{key} does not wait: {other:?}"),
+    }
 }
 
 #[test]
@@ -72,4 +85,33 @@ fn an_empty_text_takes_a_value_away() {
     let changed = set(&settings, "auth_user", "").unwrap().unwrap();
     assert_eq!(value(&changed, "auth_user"), "");
     assert_eq!(changed.session.lookup.user, None);
+}
+
+#[test]
+fn tls_keys_are_set_one_by_one_and_count_once_they_go_together() {
+    let setup = Setup::new();
+    setup.write_certificate("a.crt", "a.key");
+    setup.write_certificate("b.crt", "b.key");
+    let path = |name| setup.path(name).display().to_string();
+    let (settings, why) = waits(&load(TRUST).unwrap(), "client_tls_sslmode", "require");
+    assert!(why.contains("certificate"), "{why}");
+    assert!(settings.session.tls.is_none() && value(&settings, "client_tls_sslmode") == "disable");
+    // Others do not wait for them, nor do these get lost.
+    let settings = set(&settings, "default_pool_size", "7").unwrap().unwrap();
+    let (settings, _) = waits(&settings, "client_tls_key_file", &path("a.key"));
+    assert!(settings.session.tls.is_none() && value(&settings, "default_pool_size") == "7");
+    let settings = set(&settings, "client_tls_cert_file", &path("a.crt"));
+    let settings = settings.unwrap().unwrap();
+    assert!(settings.session.tls.is_some() && value(&settings, "client_tls_sslmode") == "require");
+    // What was in force stays so, whatever of it is to be replaced.
+    let (settings, _) = waits(&settings, "client_tls_key_file", &path("b.key"));
+    assert!(settings.session.tls.is_some());
+    assert_eq!(value(&settings, "client_tls_key_file"), path("a.key"));
+    let settings = set(&settings, "client_tls_cert_file", &path("b.crt"));
+    let settings = settings.unwrap().unwrap();
+    assert_eq!(value(&settings, "client_tls_key_file"), path("b.key"));
+    let (settings, _) = waits(&settings, "client_tls13_ciphers", "unknown");
+    assert!(settings.session.tls.is_some());
+    // A value that never could do is refused.
+    set(&settings, "client_tls_sslmode", "sometimes").unwrap_err();
 }
