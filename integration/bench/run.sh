@@ -15,7 +15,8 @@ usage: run.sh [OPTION…]
   --workload NAME       only this one (repeatable, or comma-separated); all of them:
 $(fold -sw 60 <<<"${WORKLOADS[*]}" | sed 's/^/                        /')
   --goals               what issue 5 sets goals for and nothing else: against PgBouncer alone,
-                        with --workers2 --rules --prepare-unnamed, cells of 2 s
+                        with --workers2 --rules --prepare-unnamed, cells of 2 s and
+                        500,000 rows; takes about 25 minutes
   --without NAME        leave out direct, pgbouncer, haproxy, pgpool or pgwarden (repeatable)
   --target NAME=BINARY  one more pgwarden program, with the same configuration (repeatable)
   --rival NAME=COMMAND  one more pooler (repeatable). In COMMAND stand {config:FILE}, a template
@@ -30,7 +31,8 @@ $(fold -sw 60 <<<"${WORKLOADS[*]}" | sed 's/^/                        /')
   --workers2            also pgwarden with two workers, as pgwarden-2w
   --session             session mode and a server for each client: what an old PgBouncer,
                         which cannot follow prepared statements, can be compared in
-  --seconds N           length of one cell, default 3 (streams and copies take as long as they take)
+  --seconds N           length of one cell, default 3 (streams, copies and 500 clients
+                        take as long as they take)
   --repeats N           rounds, default 6; ${ONCE_WORKLOADS[*]}: only the first
   --copy-mb N           size of the copies, default 200
   --stream-rows N       rows of 1 KB in a stream, default 1,000,000
@@ -71,7 +73,7 @@ while [ $# -gt 0 ]; do
             SHORT=1 REPEATS=1 COPY_MB=5 STREAM_ROWS=20000 WORKERS2=1 RULES=1 UNNAMED=1
             ;;
         --goals)
-            SECONDS_PER_CELL=2 WORKERS2=1 RULES=1 UNNAMED=1
+            SECONDS_PER_CELL=2 STREAM_ROWS=500000 WORKERS2=1 RULES=1 UNNAMED=1
             WITHOUT[direct]=1 WITHOUT[haproxy]=1 WITHOUT[pgpool]=1
             ;;
         -h | --help) usage && exit ;;

@@ -48,8 +48,7 @@ stack_stop() {
     for name in "${!PID[@]}"; do
         [[ ${PID[$name]} = 0 ]] || end_process "${PID[$name]}"
     done
-    [[ $POSTMASTER = 0 ]] || kill -QUIT "$POSTMASTER" 2>/dev/null || true
-    wait
+    [[ $POSTMASTER = 0 ]] || end_process "$POSTMASTER"
     [[ -z $WORK ]] || rm -rf "$WORK"
     exit "$status"
 }
@@ -61,7 +60,6 @@ end_process() {
         kill "-$signal" "$1" 2>/dev/null || break
         ! wait_until 2 has_ended "$1" || break
     done
-    wait "$1" 2>/dev/null || true
     kill -KILL -- "-$1" 2>/dev/null || true
 }
 
@@ -91,6 +89,8 @@ start() {
     shift
     (cd "$WORK/$name" && exec setsid ${AS_USER[@]+"${AS_USER[@]}"} "$@") >"$WORK/$name/log" 2>&1 </dev/null &
     PID[$name]=$!
+    # bash would tell by which signal it ended.
+    disown "$!"
 }
 
 # folder NAME: a new one for what is started by that name.
