@@ -382,7 +382,7 @@ async fn what_an_operator_orders_is_logged_when_it_is_ordered() {
 /// the datagrams have to do.
 #[tokio::test]
 async fn the_systems_log_gets_every_line_under_the_name_that_is_set() {
-    let place = Path::new("/dev/log");
+    let place: &'static Path = Path::new("/dev/log");
     let daemon = match std::os::unix::net::UnixDatagram::bind(place) {
         Ok(daemon) => daemon,
         Err(error) => {
@@ -390,6 +390,7 @@ async fn the_systems_log_gets_every_line_under_the_name_that_is_set() {
             return;
         }
     };
+    let _gone = Gone(place);
     let of_log = "syslog = true\nsyslog_ident = \"our-pooler\"\nsyslog_facility = \"local3\"";
     let postgres = Postgres::start().await;
     let pooler = Pooler::start(&logging(&postgres, of_log)).await;
@@ -410,5 +411,13 @@ async fn the_systems_log_gets_every_line_under_the_name_that_is_set() {
     hears("process up: PgBouncer 1.25.2").await;
     connect(pooler.port, "app", "shop").await.unwrap();
     hears("login attempt: db=shop user=app").await;
-    fs::remove_file(place).unwrap();
+}
+
+/// Removes a file when the test ends, however it does.
+struct Gone(&'static Path);
+
+impl Drop for Gone {
+    fn drop(&mut self) {
+        let _ = fs::remove_file(self.0);
+    }
 }
