@@ -18,6 +18,7 @@ mod needs;
 pub mod pool;
 pub mod pools;
 pub mod privileges;
+mod recent;
 pub mod replication;
 pub mod replies;
 pub mod server;

@@ -204,8 +204,7 @@ async fn live(file: &Path, settings: Settings, options: &Options, log: Log) -> i
         Some(takeover) => go_on(takeover, &process, &known).await?,
     };
     signals.obey(&process);
-    let timed = process.clone();
-    tokio::spawn(async move { timed.workers.keep_time().await });
+    tokio::spawn(keep_time(process.clone()));
     tokio::spawn(tidy(process.clone()));
     tokio::spawn(sample(console, process.clone()));
     process.inspect_readers();
@@ -223,6 +222,10 @@ async fn live(file: &Path, settings: Settings, options: &Options, log: Log) -> i
     }
     finish(&process).await;
     Ok(())
+}
+
+async fn keep_time(process: Arc<Process>) {
+    process.workers.keep_time().await;
 }
 
 /// What the process that is to be taken over gives, if there is one.

@@ -71,11 +71,16 @@ pub(super) async fn act(command: &Command, console: &Console, line: &mut Line) -
                 ShutdownMode::WaitForServers => "SHUTDOWN WAIT_FOR_SERVERS",
             };
             issued(how, None, line);
-            control.shutdown(*mode);
             match mode {
                 // Like PgBouncer: the connection closes, without an answer.
-                ShutdownMode::Immediate => return Err(Parting::Left),
-                ShutdownMode::WaitForClients | ShutdownMode::WaitForServers => DONE,
+                ShutdownMode::Immediate => {
+                    control.shutdown(*mode);
+                    return Err(Parting::Left);
+                }
+                ShutdownMode::WaitForClients | ShutdownMode::WaitForServers => {
+                    line.shutdown = Some(*mode);
+                    DONE
+                }
             }
         }
     })

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use tracing::debug;
 
 use crate::console::act::{Suspension, act};
+use crate::console::control::ShutdownMode;
 use crate::console::handover::{self, Wish};
 use crate::console::protocol::{Protocol, Step};
 use crate::console::{Console, Role};
@@ -61,6 +62,7 @@ pub async fn serve(
         client,
         states: Vec::new(),
         suspension: None,
+        shutdown: None,
     };
     let style = seat.worker.settings().errors;
     let mut protocol = Protocol::new(seat.role, style);
@@ -109,6 +111,9 @@ pub(super) struct Line {
     pub(super) states: Vec<String>,
     /// A SUSPEND of this client's.
     pub(super) suspension: Option<Suspension>,
+    /// How the process is to end as soon as the client has its answer, which would come too late
+    /// otherwise where nobody is waited for.
+    pub(super) shutdown: Option<ShutdownMode>,
 }
 
 /// Why a session ends.
@@ -159,6 +164,11 @@ impl Line {
                 console.count_time(began.elapsed());
                 debug!(user = %self.user(), command = run.command.word(), "console command");
                 protocol.executed(run, reply, self.outbox.buffer());
+                if let Some(mode) = self.shutdown.take() {
+                    let answered = self.flush().await;
+                    console.control.shutdown(mode);
+                    answered?;
+                }
             }
         }
         if let Some(code) = protocol.take_error() {

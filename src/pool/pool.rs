@@ -18,6 +18,7 @@ use crate::pool::error::CheckoutError;
 use crate::pool::lease::Lease;
 use crate::pool::manager::Manager;
 use crate::pool::pool::queue::Patience;
+use crate::pool::recent::Recent;
 use crate::pool::server::info::{Registry, ServerInfo};
 use crate::pool::server::{Server, line};
 use crate::pool::settings::{DatabaseSettings, PoolSettings};
@@ -39,6 +40,8 @@ pub struct Pool {
     ordinary: Store,
     reserve: Option<Store>,
     statements: Statements,
+    values: Recent<[Option<Box<str>>]>,
+    settings: Recent<Parameters>,
     paused: AtomicBool,
     resumed: Notify,
     /// Clients that wait for a server.
@@ -108,6 +111,8 @@ impl Pool {
             ordinary: store(size, false),
             reserve: has_reserve.then(|| store(settings.reserve_size, true)),
             statements: Statements::default(),
+            values: Recent::default(),
+            settings: Recent::default(),
             paused: AtomicBool::new(false),
             resumed: Notify::new(),
             waiting: AtomicUsize::new(0),
@@ -327,6 +332,12 @@ impl Pool {
     /// The statements its clients have prepared.
     pub fn statements(&self) -> &Statements {
         &self.statements
+    }
+
+    /// The values and settings of a new client, in the copy that others have as well.
+    pub fn share(&self, values: Values, settings: Parameters) -> (Values, Arc<Parameters>) {
+        let settings = self.settings.share(Arc::new(settings));
+        (self.values.share(values), settings)
     }
 
     /// The parameters that follow its clients.

@@ -189,6 +189,7 @@ impl Proved {
         pool.stats().of(cx.worker).client_logins.add(1);
         let context = meaning(&values, &extra, &pool);
         cx.limit(client);
+        let (values, extra) = pool.share(values, extra);
         Session {
             line: Line {
                 upstream: Upstream::new(client, &cx.bench, (&pool, &cx.settings()), context),
@@ -201,7 +202,7 @@ impl Proved {
             },
             client: client.clone(),
             initial: values,
-            extra: Arc::new(extra),
+            extra,
             secret: self.secret,
             replication: asked.replication,
             reads_only: reads_only(&admission, cx),

@@ -200,11 +200,12 @@ impl Drop for Pooler {
 
 fn write_settings(dir: &Path, port: u16, settings: &str) {
     // What stands in no table must come first.
-    let (root, settings) = match settings.split_once('\n') {
-        Some((first, rest)) if first.starts_with("workers") => (first, rest),
-        Some(_) | None => ("", settings),
+    let root = match settings.find('\n') {
+        Some(end) if settings.starts_with("workers") => end + 1,
+        Some(_) | None => 0,
     };
-    let mut text = format!("{root}\n[listen]\nport = {port}\n");
+    let (root, settings) = settings.split_at(root);
+    let mut text = format!("{root}[listen]\nport = {port}\n");
     if !settings.contains("[auth]") {
         text.push_str("[auth]\nmethod = \"trust\"\n");
     }
