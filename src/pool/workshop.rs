@@ -139,9 +139,9 @@ impl Workshop {
         self.failures.recent(pause.max(LEAST_PAUSE))
     }
 
-    /// Whether the pool has servers, lent or not.
+    /// Whether the pool has servers that who waits may get, lent or not.
     pub(super) fn has_servers(&self) -> bool {
-        !self.registry.is_empty()
+        self.registry.has_lasting()
     }
 
     /// Gives the servers that come back to another pool, which can use them.

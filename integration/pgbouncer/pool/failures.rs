@@ -4,7 +4,7 @@ use rustix::process::Signal;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
-use super::{pid, shop, told};
+use super::{console, pid, shop, told};
 use crate::support::pooler::Pooler;
 use crate::support::postgres::Postgres;
 use crate::support::raw::Raw;
@@ -84,6 +84,22 @@ async fn who_waits_for_a_server_that_cannot_be_reached_gets_it_when_it_is_back()
     postgres.start_again().await;
     assert_eq!(early.reply().await.fine().value(), "1");
     assert_ne!(pid(&mut early).await, before);
+}
+
+#[tokio::test]
+async fn a_server_that_is_to_be_closed_is_nothing_to_wait_for() {
+    let postgres = Postgres::start().await;
+    let pooler = Pooler::start(&shop(&postgres, "size = 2")).await;
+    let mut busy = Raw::app(pooler.port).await;
+    busy.query("begin").await.fine();
+    let mut other = Raw::app(pooler.port).await;
+    let admin = postgres.admin().await;
+    admin.batch_execute("alter role app nologin").await.unwrap();
+    console(pooler.port, "RECONNECT").await.fine();
+    let failure = in_time("a refused login", told(&mut other, "select 1")).await;
+    assert_eq!(failure.code, "28000");
+    assert!(failure.message.contains("not permitted to log in"));
+    busy.query("commit").await.fine();
 }
 
 #[tokio::test]

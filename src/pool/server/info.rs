@@ -306,6 +306,11 @@ impl Registry {
         self.servers().is_empty()
     }
 
+    /// Whether the pool has a server that will be lent again.
+    pub(in crate::pool) fn has_lasting(&self) -> bool {
+        !self.servers().iter().all(|server| server.is_obsolete())
+    }
+
     /// Servers being opened.
     pub fn logins(&self) -> usize {
         self.logins.load(Ordering::SeqCst)
