@@ -471,3 +471,28 @@ fn closed_for(server: &Server, error: Option<&SessionError>) -> &'static str {
 
 /// For a statement of ours where server_connect_timeout is off.
 const RUN_LIMIT: Duration = Duration::from_secs(15);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn equal_copies_become_one_whichever_meets_which() {
+        let mut copies: Vec<Arc<str>> = (0..4).map(|_| Arc::from("UTC")).collect();
+        for _ in 0..2 {
+            for at in 1..copies.len() {
+                let (before, after) = copies.split_at_mut(at);
+                assert!(is_same(&mut before[at - 1], &mut after[0]));
+            }
+            copies.reverse();
+        }
+        assert!(copies.iter().all(|copy| Arc::ptr_eq(copy, &copies[0])));
+    }
+
+    #[test]
+    fn what_differs_stays_as_it_is() {
+        let (mut one, mut other): (Arc<str>, Arc<str>) = ("UTC".into(), "GMT".into());
+        assert!(!is_same(&mut one, &mut other));
+        assert_eq!((&*one, &*other), ("UTC", "GMT"));
+    }
+}
