@@ -134,19 +134,19 @@ impl Process {
 
     /// How long SUSPEND waits.
     pub(super) fn suspend_timeout(&self) -> Duration {
-        let settings = self.settings.lock().unwrap_or_else(PoisonError::into_inner);
+        let settings = self.current();
         settings.process.suspend_timeout
     }
 
     /// What the kernel is told of clients' connections.
     pub(super) fn tcp(&self) -> TcpSettings {
-        let settings = self.settings.lock().unwrap_or_else(PoisonError::into_inner);
+        let settings = self.current();
         settings.listen.tcp
     }
 
     /// How often counts are logged.
     pub(super) fn stats_period(&self) -> Duration {
-        let settings = self.settings.lock().unwrap_or_else(PoisonError::into_inner);
+        let settings = self.current();
         settings.telemetry.stats_period
     }
 
@@ -191,18 +191,19 @@ impl Process {
         }
     }
 
-    /// Loads the file anew, whole or not at all.
-    pub(super) fn reload_now(&self) -> Result<(), Vec<String>> {
+    /// Loads the file anew, whole or not at all. When it says so, the settings are in force for
+    /// every client.
+    pub(super) async fn reload_now(&self) -> Result<(), Vec<String>> {
         if self.is_closing() {
-            return self.load_anew();
+            return self.load_anew().await;
         }
         systemd::reloading();
-        let loaded = self.load_anew();
+        let loaded = self.load_anew().await;
         systemd::ready();
         loaded
     }
 
-    fn load_anew(&self) -> Result<(), Vec<String>> {
+    async fn load_anew(&self) -> Result<(), Vec<String>> {
         let file = self.file().clone();
         match Settings::load(&file) {
             Ok(settings) => {
@@ -213,7 +214,7 @@ impl Process {
                     error!(%error, "audit log not reopened, the old file is kept");
                 }
                 self.audit_reload("");
-                self.apply(settings);
+                self.apply(settings).await;
                 info!(file = %file.display(), "configuration reloaded");
                 Ok(())
             }
@@ -228,24 +229,58 @@ impl Process {
         }
     }
 
-    /// Puts new settings in force.
-    fn apply(&self, mut settings: Settings) {
+    /// Puts new settings in force, all at once; what is returned waits until no worker has others.
+    fn apply(&self, mut settings: Settings) -> impl Future<Output = ()> + Send + use<> {
         Arc::make_mut(&mut settings.session.policy).generation =
             self.reloads.fetch_add(1, Ordering::Relaxed) + 1;
         if let Err(error) = self.logs.log.reload(&settings.telemetry) {
             error!(%error, "the log is not wholly what the settings say");
         }
         self.pools.reload(settings.pools.clone());
-        let mut current = self.settings.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut current = self.current();
         settings.session.start(Some(&current.session));
         let session = Arc::new(settings.session.clone());
         let console = Arc::new(settings.console.clone());
-        self.workers
-            .ask_all(|| Order::Reload(session.clone(), console.clone()));
+        let in_force = self
+            .workers
+            .have_all(move |done| Order::Reload(session.clone(), console.clone(), done));
         self.meet_peers(&settings);
         *current = settings;
         drop(current);
         self.inspect_readers();
+        in_force
+    }
+
+    /// Sets a key until the next reload, as [`Control::set`] says.
+    async fn set_now(&self, key: &str, value: &str) -> Result<Changed, Vec<String>> {
+        if key == CONFFILE {
+            *self.file() = PathBuf::from(value);
+            return Ok(Changed::Now);
+        }
+        let texts = |problems: Problems| problems.iter().map(ToString::to_string).collect();
+        let change = self.current().set(key, value);
+        match change {
+            Ok(Change::AtRestart) => Ok(Changed::Now),
+            Ok(Change::Now(settings)) => {
+                self.apply(*settings).await;
+                info!(key, "setting changed until the next reload");
+                Ok(Changed::Now)
+            }
+            Ok(Change::Waits(settings, problems)) => {
+                *self.current() = *settings;
+                let why: Vec<_> = texts(problems);
+                for problem in &why {
+                    warn!(%problem, "TLS settings do not go together");
+                }
+                Ok(Changed::Waits(why))
+            }
+            Err(problems) => Err(texts(problems)),
+        }
+    }
+
+    /// The settings in force.
+    fn current(&self) -> MutexGuard<'_, Settings> {
+        self.settings.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// What the next reload reads.
@@ -269,7 +304,7 @@ impl Control for Process {
     }
 
     fn policy(&self) -> Arc<Policy> {
-        let settings = self.settings.lock().unwrap_or_else(PoisonError::into_inner);
+        let settings = self.current();
         settings.session.policy.clone()
     }
 
@@ -286,7 +321,7 @@ impl Control for Process {
     }
 
     fn settings(&self) -> Vec<SettingRow> {
-        let settings = self.settings.lock().unwrap_or_else(PoisonError::into_inner);
+        let settings = self.current();
         let rows = settings.rows();
         drop(settings);
         let mut rows: Vec<_> = rows
@@ -304,35 +339,12 @@ impl Control for Process {
         rows
     }
 
-    fn set(&self, key: &str, value: &str) -> Result<Changed, Vec<String>> {
-        if key == CONFFILE {
-            *self.file() = PathBuf::from(value);
-            return Ok(Changed::Now);
-        }
-        let texts = |problems: Problems| problems.iter().map(ToString::to_string).collect();
-        let mut current = self.settings.lock().unwrap_or_else(PoisonError::into_inner);
-        match current.set(key, value) {
-            Ok(Change::AtRestart) => Ok(Changed::Now),
-            Ok(Change::Now(settings)) => {
-                drop(current);
-                self.apply(*settings);
-                info!(key, "setting changed until the next reload");
-                Ok(Changed::Now)
-            }
-            Ok(Change::Waits(settings, problems)) => {
-                *current = *settings;
-                let why: Vec<_> = texts(problems);
-                for problem in &why {
-                    warn!(%problem, "TLS settings do not go together");
-                }
-                Ok(Changed::Waits(why))
-            }
-            Err(problems) => Err(texts(problems)),
-        }
+    fn set<'a>(&'a self, key: &'a str, value: &'a str) -> Answer<'a, Result<Changed, Vec<String>>> {
+        Box::pin(self.set_now(key, value))
     }
 
     fn reload(&self) -> Answer<'_, Result<(), Vec<String>>> {
-        Box::pin(async { self.reload_now() })
+        Box::pin(self.reload_now())
     }
 
     fn kill_client(&self, id: u64) -> Answer<'_, bool> {
@@ -347,7 +359,7 @@ impl Control for Process {
     }
 
     fn users(&self) -> Vec<UserRow> {
-        let settings = self.settings.lock().unwrap_or_else(PoisonError::into_inner);
+        let settings = self.current();
         let pools = &settings.pools;
         let mut names: BTreeSet<_> = settings.session.users.users().cloned().collect();
         names.extend(pools.users.keys().cloned());

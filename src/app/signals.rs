@@ -14,7 +14,7 @@ use crate::pool::lines;
 #[derive(Debug)]
 pub(super) struct Signals(Vec<(Signal, Obey)>);
 
-type Obey = fn(&Process);
+type Obey = fn(&Arc<Process>);
 
 impl Signals {
     /// Catches the signals that are not meant to end the process: HUP, USR1 and USR2. To be called
@@ -71,10 +71,13 @@ impl Signals {
     }
 }
 
-fn reload(process: &Process) {
+fn reload(process: &Arc<Process>) {
     say("got SIGHUP, re-reading config");
-    // Its problems are in the log by then.
-    let _ = process.reload_now();
+    let process = process.clone();
+    tokio::spawn(async move {
+        // Its problems are in the log by then.
+        let _ = process.reload_now().await;
+    });
 }
 
 fn shut_down(process: &Process, signal: &str, waiting: &str, mode: ShutdownMode) {
@@ -86,7 +89,7 @@ fn shut_down(process: &Process, signal: &str, waiting: &str, mode: ShutdownMode)
     process.begin_shutdown(mode);
 }
 
-fn pause(process: &Process) {
+fn pause(process: &Arc<Process>) {
     if process.is_closing() {
         say("got SIGUSR1 while shutting down, ignoring");
     } else if process.pools.is_paused(None) {
@@ -97,7 +100,7 @@ fn pause(process: &Process) {
     }
 }
 
-fn resume(process: &Process) {
+fn resume(process: &Arc<Process>) {
     if process.is_closing() {
         say("got SIGUSR2 while shutting down, ignoring");
     } else if process.pools.resume(None) {

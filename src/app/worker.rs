@@ -137,9 +137,10 @@ async fn obey(place: Rc<Place>, number: usize, mut orders: UnboundedReceiver<Ord
             Order::Moving(answer) => drop(answer.send(place.session.roster.moving().len())),
             Order::Peer(number) => place.session.naming.peer.set(number),
             Order::StandStill(wanted) => place.session.roster.stand_still(wanted),
-            Order::Reload(session, console) => {
+            Order::Reload(session, console, done) => {
                 place.session.reload(session);
                 *place.console_settings.borrow_mut() = console;
+                let _ = done.send(());
             }
         }
     }

@@ -41,8 +41,12 @@ pub(super) enum Order {
     KillAll(Option<String>, ErrorResponse),
     /// Tell this number of the pooler's in new cancel keys.
     Peer(u16),
-    /// Use other settings from now on.
-    Reload(Arc<SessionSettings>, Arc<ConsoleSettings>),
+    /// Use other settings from now on, and tell when they are in force.
+    Reload(
+        Arc<SessionSettings>,
+        Arc<ConsoleSettings>,
+        oneshot::Sender<()>,
+    ),
     /// Stop reading from clients as soon as nothing is under way, or go on.
     StandStill(bool),
     /// End the clients that another process has not been given.
@@ -189,6 +193,26 @@ impl Workers {
     pub(super) fn ask_all(&self, order: impl Fn() -> Order) {
         for worker in 0..self.orders.len() {
             self.send(worker, order());
+        }
+    }
+
+    /// Asks the same of every worker, at once; what is returned waits until all have done it.
+    pub(super) fn have_all<F: Fn(oneshot::Sender<()>) -> Order>(
+        &self,
+        order: F,
+    ) -> impl Future<Output = ()> + Send + use<F> {
+        let waits: Vec<_> = (0..self.orders.len())
+            .map(|worker| {
+                let (done, wait) = oneshot::channel();
+                self.send(worker, order(done));
+                wait
+            })
+            .collect();
+        async {
+            for wait in waits {
+                // A worker that is gone has nobody to obey the settings for.
+                let _ = wait.await;
+            }
         }
     }
 

@@ -57,7 +57,7 @@ pub(super) async fn act(command: &Command, console: &Console, line: &mut Line) -
             }
         }
         Command::SelectOne => Ok(Reply::Table(show::one())),
-        Command::Set { key, value } => set(key, value, console, line),
+        Command::Set { key, value } => set(key, value, console, line).await,
         Command::Suspend => return wait::suspend(console, line).await,
         Command::WaitClose(database) => {
             return wait::close(database.as_deref(), console, line).await;
@@ -135,8 +135,13 @@ fn able(
     DONE
 }
 
-fn set(key: &str, value: &str, console: &Console, line: &Line) -> Result<Reply, ErrorResponse> {
-    match console.control.set(key, value) {
+async fn set(
+    key: &str,
+    value: &str,
+    console: &Console,
+    line: &Line,
+) -> Result<Reply, ErrorResponse> {
+    match console.control.set(key, value).await {
         Ok(Changed::Now) => {
             // The value may be a secret.
             info!(key, user = %line.user(), "setting changed at the console");

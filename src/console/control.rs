@@ -58,12 +58,13 @@ pub trait Control: Send + Sync {
     /// Sets a key of PgBouncer, or one of TOML with dots, until the next reload; refused as a
     /// whole if the settings would not do then. What changes on a restart only is left as it is,
     /// without a complaint, and `conffile` counts at the next reload, both as with PgBouncer.
-    fn set(&self, key: &str, value: &str) -> Result<Changed, Vec<String>>;
+    fn set<'a>(&'a self, key: &'a str, value: &'a str) -> Answer<'a, Result<Changed, Vec<String>>>;
 
     /// All users that are known by name.
     fn users(&self) -> Vec<UserRow>;
 
-    /// Loads the configuration anew, whole or not at all; the problems if it is refused.
+    /// Loads the configuration anew, whole or not at all; the problems if it is refused. It is in
+    /// force for every client when this returns.
     fn reload(&self) -> Answer<'_, Result<(), Vec<String>>>;
 
     /// All connections and listeners, for SHOW FDS.

@@ -134,6 +134,17 @@ impl FakeControl {
     fn note(&self, what: String) {
         self.log.lock().unwrap().push(what);
     }
+
+    fn set_now(&self, key: &str, value: &str) -> Result<Changed, Vec<String>> {
+        if key == "pool_size" {
+            self.note(format!("set {key} to {value}"));
+            return Ok(Changed::Now);
+        }
+        if key == "client_tls_sslmode" {
+            return Ok(Changed::Waits(vec!["expected a certificate".into()]));
+        }
+        Err(vec![format!("{key}: unknown key")])
+    }
 }
 
 impl Control for FakeControl {
@@ -170,15 +181,8 @@ impl Control for FakeControl {
         }]
     }
 
-    fn set(&self, key: &str, value: &str) -> Result<Changed, Vec<String>> {
-        if key == "pool_size" {
-            self.note(format!("set {key} to {value}"));
-            return Ok(Changed::Now);
-        }
-        if key == "client_tls_sslmode" {
-            return Ok(Changed::Waits(vec!["expected a certificate".into()]));
-        }
-        Err(vec![format!("{key}: unknown key")])
+    fn set<'a>(&'a self, key: &'a str, value: &'a str) -> Answer<'a, Result<Changed, Vec<String>>> {
+        Box::pin(std::future::ready(self.set_now(key, value)))
     }
 
     fn suspend(&self) -> Answer<'_, ()> {
