@@ -9,7 +9,7 @@ mod failures;
 mod hygiene;
 pub mod lease;
 pub mod lines;
-pub mod manager;
+mod manager;
 mod needs;
 #[expect(
     clippy::module_inception,
@@ -25,6 +25,7 @@ pub mod server;
 pub mod settings;
 pub mod statement;
 pub mod stats;
+mod store;
 pub mod timeouts;
 pub mod tracked;
 pub mod workshop;

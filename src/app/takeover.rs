@@ -103,7 +103,7 @@ impl Takeover {
         self.old.shut_down()?;
         let mut arrived = Vec::new();
         for client in self.clients {
-            arrived.push(client.arrive(settings, &process.pools).await);
+            arrived.push(client.arrive(settings, &process.pools));
         }
         let mut idle = Vec::new();
         for server in self.servers {
@@ -111,7 +111,7 @@ impl Takeover {
             let secret = settings.users.get(&server.user).cloned();
             let database = DatabaseName::new(&server.database);
             if let Some(pool) = process.pools.pool_of(&database, &user, secret) {
-                idle.extend(pool.adopt(server).await);
+                idle.extend(pool.adopt(server));
             }
         }
         // Only now: who waits for a server would take the place of one that is still to come.

@@ -2,13 +2,12 @@
 
 use std::io;
 use std::rc::Rc;
-use std::sync::Arc;
+use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::Instant;
 
-use tokio::runtime;
+use tokio::runtime::{self, LocalOptions};
 use tokio::sync::mpsc::UnboundedReceiver;
-use tokio::task::LocalSet;
 
 use crate::app::connection;
 use crate::app::handover;
@@ -28,22 +27,31 @@ pub(super) fn start(
     number: usize,
     orders: UnboundedReceiver<Order>,
 ) -> io::Result<()> {
-    let runtime = runtime::Builder::new_current_thread()
-        .enable_all()
-        // For hashing passwords, beside the clients.
-        .max_blocking_threads(HASHING_THREADS)
-        .build()?;
+    let (tell, told) = mpsc::channel();
     thread::Builder::new()
         .name(format!("worker-{number}"))
         .stack_size(STACK)
         .spawn(move || {
-            let local = LocalSet::new();
+            // It stays on the thread that has built it.
+            let built = runtime::Builder::new_current_thread()
+                .enable_all()
+                // For hashing passwords, beside the clients.
+                .max_blocking_threads(HASHING_THREADS)
+                .build_local(LocalOptions::default());
+            let runtime = match built {
+                Ok(runtime) => runtime,
+                Err(error) => return drop(tell.send(Err(error))),
+            };
+            drop(tell.send(Ok(())));
             let place = Rc::new(place());
             // A task of its own: what is run until it ends is polled whenever any task is.
-            let obeying = local.spawn_local(obey(place, number, orders));
-            runtime.block_on(local.run_until(obeying))
+            runtime.block_on(async move {
+                let _ = tokio::task::spawn_local(obey(place, number, orders)).await;
+            });
         })?;
-    Ok(())
+    // A thread that died before it could tell has told by its panic.
+    told.recv()
+        .unwrap_or_else(|died| Err(io::Error::other(died)))
 }
 
 async fn obey(place: Rc<Place>, number: usize, mut orders: UnboundedReceiver<Order>) {

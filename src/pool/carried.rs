@@ -6,7 +6,6 @@ use std::os::fd::{AsRawFd, OwnedFd};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
-use deadpool::managed::Timeouts;
 use serde::{Deserialize, Serialize};
 
 use crate::pool::lease::Lease;
@@ -128,7 +127,7 @@ impl Pool {
     pub fn carry_idle(&self) -> Vec<CarriedServer> {
         let mut carried = Vec::new();
         for store in self.stores() {
-            drop(store.retain(|server, _| {
+            drop(store.retain(|server| {
                 carried.extend(server.carry(self));
                 true
             }));
@@ -136,28 +135,23 @@ impl Pool {
         carried
     }
 
-    /// Takes a server that another process had, lent: to be called before anybody asks this pool
-    /// for one.
+    /// Takes a server that another process had, lent.
     ///
     /// `None`: there is no room for it, or it is no more.
-    pub async fn adopt(&self, carried: CarriedServer) -> Option<Lease> {
+    pub fn adopt(&self, carried: CarriedServer) -> Option<Lease> {
         let workshop = self.workshop();
         if workshop.welcome().is_none() && !carried.welcome.is_empty() {
             let welcome = carried.welcome.iter().map(|(n, v)| (&**n, &**v));
             workshop.greet_with(Arc::new(welcome.collect()));
         }
-        let server = self.revive(carried)?;
-        *workshop.adopted() = Some(server);
-        let mut object = None;
+        let mut server = self.revive(carried)?;
         for store in self.stores() {
-            if let Ok(got) = store.timeout_get(&NOW).await {
-                object = Some(got);
-                break;
+            match store.admit(server) {
+                Ok(held) => return Some(Lease::new(held)),
+                Err(turned_away) => server = turned_away,
             }
         }
-        // What found no room must not be given to somebody else.
-        drop(workshop.adopted().take());
-        Some(self.lend(object?))
+        None
     }
 
     fn revive(&self, carried: CarriedServer) -> Option<Box<Server>> {
@@ -255,9 +249,3 @@ fn made_for(database: &DatabaseSettings) -> String {
 fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
-
-const NOW: Timeouts = Timeouts {
-    wait: Some(Duration::ZERO),
-    create: None,
-    recycle: None,
-};

@@ -1,16 +1,13 @@
 //! A server lent to a client.
 
-use std::sync::Arc;
 use std::time::Instant;
 
-use deadpool::managed::Object;
 use tracing::{debug, warn};
 
-use crate::pool::manager::Manager;
 use crate::pool::server::Server;
 use crate::pool::server::line;
 use crate::pool::server::reset::Soil;
-use crate::pool::workshop::Workshop;
+use crate::pool::store::Held;
 
 /// A server lent to a client.
 ///
@@ -18,10 +15,7 @@ use crate::pool::workshop::Workshop;
 /// the state it left behind. [`Lease::release`] is the only way back.
 #[derive(Debug)]
 #[must_use = "dropping a lease closes its server connection"]
-pub struct Lease {
-    object: Option<Object<Manager>>,
-    workshop: Arc<Workshop>,
-}
+pub struct Lease(Option<Held>);
 
 /// What became of a server.
 #[derive(Debug)]
@@ -36,16 +30,17 @@ pub enum Released {
 }
 
 impl Lease {
-    pub(super) fn new(object: Object<Manager>, workshop: Arc<Workshop>) -> Self {
-        Self {
-            object: Some(object),
-            workshop,
-        }
+    pub(super) fn new(held: Held) -> Self {
+        Self(Some(held))
     }
 
     /// The server.
     pub fn server(&mut self) -> &mut Server {
-        self.object
+        self.held()
+    }
+
+    fn held(&mut self) -> &mut Held {
+        self.0
             .as_mut()
             .expect("a lease has its server until it is released or dropped")
     }
@@ -70,7 +65,7 @@ impl Lease {
         }
         let soil = server.soil;
         let is_being_canceled = server.info.is_being_canceled();
-        if !self.workshop.hygiene.is_due(soil) && !is_being_canceled {
+        if !self.held().workshop().hygiene.is_due(soil) && !is_being_canceled {
             self.give_back(now);
             return Released::Returned;
         }
@@ -97,31 +92,31 @@ impl Lease {
     }
 
     fn give_back(&mut self, now: Instant) {
-        if let Some(mut object) = self.object.take() {
-            object.used = now;
-            object.info.take_back();
-            if let Some(successor) = self.workshop.successor() {
-                successor.inherit(Object::take(object));
+        if let Some(mut held) = self.0.take() {
+            held.used = now;
+            held.info.take_back();
+            if let Some(successor) = held.workshop().successor().cloned() {
+                successor.inherit(held.take());
                 return;
             }
-            let nobody_waits =
-                || Object::pool(&object).is_none_or(|pool| pool.status().waiting == 0);
-            if self.workshop.should_make_room() && nobody_waits() {
-                object.line.because(line::EVICTED);
-                drop(Object::take(object));
+            let workshop = held.workshop().clone();
+            if workshop.should_make_room() && !held.is_wanted() {
+                held.line.because(line::EVICTED);
+                drop(held.take());
             } else {
-                drop(object); // to deadpool
+                drop(held); // to the store
             }
-            self.workshop.server_returned();
+            workshop.server_returned();
         }
     }
 }
 
 impl Drop for Lease {
     fn drop(&mut self) {
-        if let Some(object) = self.object.take() {
-            drop(Object::take(object)); // take, or deadpool would hand it out again
-            self.workshop.server_returned();
+        if let Some(held) = self.0.take() {
+            let workshop = held.workshop().clone();
+            drop(held.take());
+            workshop.server_returned();
         }
     }
 }
@@ -135,7 +130,7 @@ impl Cleaning {
     /// Waits for cancel requests, cleans, and gives the server back; closes it if that fails.
     pub async fn run(self, worker: usize) {
         let Self(mut lease) = self;
-        let workshop = lease.workshop.clone();
+        let workshop = lease.held().workshop().clone();
         let limit = workshop.target.timeout.unwrap_or(LIMIT);
         let server = lease.server();
         server.info.set_tested(true);

@@ -1,8 +1,6 @@
-//! How deadpool makes servers and decides whether one may be lent again.
+//! How servers are made, and whether one may be lent again.
 
 use std::sync::Arc;
-
-use deadpool::managed::{self, Metrics, RecycleError, RecycleResult};
 
 use crate::pool::error::ConnectError;
 use crate::pool::server::{Server, line};
@@ -10,16 +8,17 @@ use crate::pool::workshop::Workshop;
 
 /// Makes servers for one of a pool's two stores, the ordinary and the reserve.
 #[derive(Debug)]
-pub struct Manager {
+pub(super) struct Manager {
     pub(super) workshop: Arc<Workshop>,
     pub(super) is_reserve: bool,
 }
 
-impl managed::Manager for Manager {
-    type Type = Box<Server>;
-    type Error = Arc<ConnectError>;
-
-    async fn create(&self) -> Result<Self::Type, Self::Error> {
+impl Manager {
+    /// Opens a server.
+    ///
+    /// # Errors
+    /// As [`Workshop::make`].
+    pub(super) async fn make(&self) -> Result<Box<Server>, Arc<ConnectError>> {
         // Boxed: every client's task would have room for a whole login otherwise.
         let made = Box::pin(self.workshop.make()).await;
         if let Ok(server) = &made
@@ -30,32 +29,39 @@ impl managed::Manager for Manager {
         made
     }
 
-    /// Decides whether an idle server may be lent. It was cleaned when it came back, so this
-    /// costs no round trip unless a check query is set and due.
-    async fn recycle(&self, server: &mut Self::Type, _: &Metrics) -> RecycleResult<Self::Error> {
+    /// Whether an idle server may be lent, as far as can be told without asking it. It was
+    /// cleaned when it came back.
+    pub(super) fn is_fit(&self, server: &mut Server) -> bool {
         // Its age was looked at when it came back, and is every second.
-        let is_current = !server.info.is_obsolete();
-        if !is_current || !server.looks_alive() {
-            let reason = if is_current {
-                line::CRASHED
-            } else {
-                line::CHANGED
-            };
-            server.line.because(reason);
-            return Err(RecycleError::message("replaced or closed"));
+        if server.info.is_obsolete() {
+            server.line.because(line::CHANGED);
+            return false;
         }
-        server
-            .stream
-            .adopt()
-            .map_err(|e| Arc::new(ConnectError::from(e)))?;
+        let is_fit = server.looks_alive() && server.stream.adopt().is_ok();
+        if !is_fit {
+            server.line.because(line::CRASHED);
+        }
+        is_fit
+    }
+
+    /// Whether a check query is set, and the server has been idle for long enough.
+    pub(super) fn is_check_due(&self, server: &Server) -> bool {
         let settings = &self.workshop.database.pool;
-        if let Some(query) = &settings.server_check_query
+        settings.server_check_query.is_some()
             && server.used.elapsed() >= settings.server_check_delay
-            && !Box::pin(self.workshop.check(server, query)).await
-        {
+    }
+
+    /// Runs the check query, if it is due.
+    pub(super) async fn passes_check(&self, server: &mut Server) -> bool {
+        let query = &self.workshop.database.pool.server_check_query;
+        let Some(query) = query.as_ref().filter(|_| self.is_check_due(server)) else {
+            return true;
+        };
+        // Boxed, as above.
+        let passes = Box::pin(self.workshop.check(server, query)).await;
+        if !passes {
             server.line.because(line::TEST_FAILED);
-            return Err(RecycleError::message("the check query failed"));
         }
-        Ok(())
+        passes
     }
 }

@@ -8,7 +8,6 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use deadpool::managed::{self, PoolConfig, QueueMode, Timeouts};
 use tokio::sync::{Notify, Semaphore};
 
 use crate::auth::names::{DatabaseName, UserName};
@@ -24,16 +23,15 @@ use crate::pool::server::{Server, line};
 use crate::pool::settings::{DatabaseSettings, PoolSettings};
 use crate::pool::statement::Statements;
 use crate::pool::stats::Stats;
+use crate::pool::store::Store;
 use crate::pool::tracked::{Tracked, Values};
 use crate::pool::workshop::Workshop;
 use crate::wire::parameters::Parameters;
 
-pub(super) type Store = managed::Pool<Manager>;
-
 /// Servers of one database and one server user, with the same start-up parameters.
 ///
-/// Two deadpools hold them: the ordinary one of `size`, and a reserve that opens to who has
-/// waited for `reserve_timeout`. Each is an exact ceiling, which resizing one would not be.
+/// Two stores hold them: the ordinary one of `size`, and a reserve that opens to who has waited
+/// for `reserve_timeout`.
 #[derive(Debug)]
 pub struct Pool {
     workshop: Arc<Workshop>,
@@ -88,19 +86,11 @@ impl Pool {
         let workshop = Arc::new(workshop);
         let settings = &workshop.database.pool;
         let store = |size, is_reserve| {
-            let mut config = PoolConfig::new(size);
-            config.queue_mode = match settings.server_round_robin {
-                true => QueueMode::Fifo,
-                false => QueueMode::Lifo,
-            };
-            let workshop = workshop.clone();
-            Store::builder(Manager {
-                workshop,
+            let manager = Manager {
+                workshop: workshop.clone(),
                 is_reserve,
-            })
-            .config(config)
-            .build()
-            .expect("no timeouts are set, so no runtime is missing")
+            };
+            Store::new(manager, size, settings.server_round_robin)
         };
         let size = match settings.size {
             0 => NO_LIMIT,
@@ -173,7 +163,7 @@ impl Pool {
             .heirlooms()
             .retain(|server| !has_to_go(server));
         for store in self.stores() {
-            drop(store.retain(|server, _| !has_to_go(server)));
+            drop(store.retain(|server| !has_to_go(server)));
         }
     }
 
@@ -188,7 +178,7 @@ impl Pool {
     pub(super) fn hand_over(&self, successor: &Self) {
         self.workshop.succeed(&successor.workshop);
         for store in self.stores() {
-            for server in store.retain(|_, _| false).removed {
+            for server in store.retain(|_| false) {
                 successor.workshop.inherit(server);
             }
         }
@@ -251,7 +241,7 @@ impl Pool {
     pub(super) fn oldest_idle(&self) -> Option<Instant> {
         let mut oldest = None;
         for store in self.stores() {
-            drop(store.retain(|server, _| {
+            drop(store.retain(|server| {
                 oldest = Some(oldest.map_or(server.used, |o: Instant| o.min(server.used)));
                 true
             }));
@@ -263,7 +253,7 @@ impl Pool {
     pub(super) fn evict(&self, used: Instant) -> bool {
         let mut evicted = false;
         for store in self.stores() {
-            drop(store.retain(|server, _| {
+            drop(store.retain(|server| {
                 let this_one = !evicted && server.used == used;
                 evicted |= this_one;
                 if this_one {
@@ -374,23 +364,13 @@ impl Pool {
     }
 
     fn size(&self) -> usize {
-        self.stores().map(|store| store.status().size).sum()
+        self.stores().map(Store::size).sum()
     }
 
     pub(super) fn stores(&self) -> impl Iterator<Item = &Store> {
         std::iter::once(&self.ordinary).chain(&self.reserve)
     }
-
-    pub(super) fn lend(&self, object: managed::Object<Manager>) -> Lease {
-        Lease::new(object, self.workshop.clone())
-    }
 }
 
 /// What a store is given that has no limit: more than one user of one server ever has.
 const NO_LIMIT: usize = 16_384;
-/// Try and do not wait; opening a server has its own limit.
-const AT_ONCE: Timeouts = Timeouts {
-    wait: Some(Duration::ZERO),
-    create: None,
-    recycle: None,
-};

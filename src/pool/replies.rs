@@ -428,6 +428,12 @@ impl Replies {
         action
     }
 
+    /// Whether the turn of a reply to put in has come.
+    pub fn has_insert(&self) -> bool {
+        let front = self.expected.front();
+        front.is_some_and(|front| front.delivery == Delivery::Insert)
+    }
+
     /// The next reply to put in, if its turn has come, and the note of its message; to be
     /// called until it is `None`.
     pub fn next_insert(&mut self) -> Option<(Kind, Option<Note>)> {

@@ -24,7 +24,7 @@ use crate::pool::statement::OnServer;
 use crate::pool::tracked::{Tracked, Values};
 use crate::wire::backend::{self, Backend, Row, Tag, TransactionStatus};
 use crate::wire::body::BodyReader;
-use crate::wire::buffer::Inbox;
+use crate::wire::buffer::{Inbox, Source};
 use crate::wire::error_response::{ErrorResponse, Fields, Severity};
 use crate::wire::frontend;
 use crate::wire::head::{FramingError, Head};
@@ -202,11 +202,6 @@ impl Server {
                 }
             }
         }
-    }
-
-    /// Whether something may have arrived, such as the end of the connection.
-    pub(super) fn has_news(&self) -> bool {
-        self.stream.socket().has_news()
     }
 
     /// Takes what a server says unasked; false if it says anything else.

@@ -60,8 +60,6 @@ pub struct Workshop {
     inherited: Mutex<Heirlooms>,
     /// What has taken the place of this one, if it can use its servers.
     successor: OnceLock<Arc<Workshop>>,
-    /// A server of another process that is to be the next one made.
-    adopted: Mutex<Option<Box<Server>>>,
 }
 
 /// Idle servers of another pool.
@@ -101,7 +99,6 @@ impl Workshop {
             need: Notify::new(),
             inherited: Mutex::default(),
             successor: OnceLock::new(),
-            adopted: Mutex::default(),
         }
     }
 
@@ -179,11 +176,6 @@ impl Workshop {
             .unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Where a server of another process waits to be the next one made.
-    pub(super) fn adopted(&self) -> std::sync::MutexGuard<'_, Option<Box<Server>>> {
-        self.adopted.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// Places under the limits, as far as there are any: what runs already is not stopped for
     /// limits that have become narrower.
     pub(super) fn places_at_once(&self) -> Vec<OwnedSemaphorePermit> {
@@ -194,9 +186,6 @@ impl Workshop {
     }
 
     pub(super) async fn make(&self) -> Result<Box<Server>, Arc<ConnectError>> {
-        if let Some(server) = self.adopted().take() {
-            return Ok(server);
-        }
         if let Some(server) = self.heirloom() {
             return Ok(server);
         }

@@ -169,13 +169,13 @@ impl Carried {
 
     /// Finds the client's role, its pool, and in that a place for its server. To be called before
     /// anybody else uses the pools.
-    pub async fn arrive(mut self, settings: &SessionSettings, pools: &Pools) -> Arrived {
+    pub fn arrive(mut self, settings: &SessionSettings, pools: &Pools) -> Arrived {
         raise_ids(self.id);
         let found = self.find(&settings.policy, settings, pools);
         let server = self.server.take();
         let had_server = server.is_some();
         let lease = match (&found, server) {
-            (Ok((_, pool)), Some(server)) => pool.adopt(server).await,
+            (Ok((_, pool)), Some(server)) => pool.adopt(server),
             (Ok(_) | Err(_), _) => None,
         };
         Arrived {

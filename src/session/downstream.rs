@@ -93,7 +93,9 @@ impl Downstream {
                 if self.passing > 0 {
                     return Ok(seen);
                 }
-                put_inserts(edit, server, client);
+                if server.replies.has_insert() {
+                    put_inserts(edit, server, client);
+                }
                 continue;
             }
             let Some(head) = Head::<Backend>::parse(rest).map_err(SessionError::ServerFraming)?
@@ -179,7 +181,7 @@ impl Downstream {
             self.passing = head.message_len();
             let len = head.message_len().min(rest.len());
             self.move_on(edit, len, client.outbox);
-            if self.passing == 0 {
+            if self.passing == 0 && server.replies.has_insert() {
                 put_inserts(edit, server, client);
             }
         }

@@ -213,6 +213,10 @@ impl Session {
                         Scan::Wants(len) => wants = len,
                     }
                 }
+                if line.inbox.is_watched(&line.stream) {
+                    client.listen(task);
+                    return Poll::Pending;
+                }
                 match line.inbox.poll_fill(&mut line.stream, wants, task) {
                     Poll::Ready(Ok(0)) => return Poll::Ready(Ok(Some(Farewell::ClientVanished))),
                     Poll::Ready(Ok(_)) => {}

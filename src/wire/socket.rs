@@ -33,7 +33,7 @@ impl Socket {
     /// # Errors
     /// The socket cannot be registered; it is then unusable.
     pub fn adopt(&mut self) -> io::Result<()> {
-        let here = thread::current().id();
+        let here = here();
         if self.home == here {
             return Ok(());
         }
@@ -164,6 +164,19 @@ impl Socket {
         }
     }
 
+    /// Waits until [`Self::has_news`].
+    pub(super) fn poll_news(&self, cx: &mut Context<'_>) -> Poll<()> {
+        if self.has_news() {
+            return Poll::Ready(());
+        }
+        let polled = match &self.kind {
+            Kind::Tcp(socket) => socket.poll_read_ready(cx),
+            Kind::Unix(socket) => socket.poll_read_ready(cx),
+            Kind::Lost => Poll::Ready(Ok(())),
+        };
+        polled.map(drop) // reading says what is wrong
+    }
+
     /// The first byte that will be read, without reading it; `None` at the end of the stream.
     /// `Some(0)` for a Unix socket, where nobody needs to ask. Cancel safe.
     ///
@@ -204,11 +217,20 @@ fn port_in_name(address: &tokio::net::unix::SocketAddr) -> Option<u16> {
     name.rsplit('.').next()?.parse().ok()
 }
 
+/// The thread that asks.
+fn here() -> ThreadId {
+    thread_local! {
+        // std would count a reference to the thread, and that no more.
+        static HERE: ThreadId = thread::current().id();
+    }
+    HERE.with(|here| *here)
+}
+
 impl From<TcpStream> for Socket {
     fn from(socket: TcpStream) -> Self {
         Self {
             kind: Kind::Tcp(socket),
-            home: thread::current().id(),
+            home: here(),
         }
     }
 }
@@ -217,7 +239,7 @@ impl From<UnixStream> for Socket {
     fn from(socket: UnixStream) -> Self {
         Self {
             kind: Kind::Unix(socket),
-            home: thread::current().id(),
+            home: here(),
         }
     }
 }

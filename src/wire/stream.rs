@@ -7,6 +7,7 @@ use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_rustls::{client, server};
 
+use crate::wire::buffer::Source;
 use crate::wire::socket::Socket;
 
 /// A connection to a client or to a server.
@@ -27,15 +28,6 @@ impl Stream {
             Self::Plain(socket) => socket,
             Self::TlsFromClient(tls) => tls.get_ref().0,
             Self::TlsToServer(tls) => tls.get_ref().0,
-        }
-    }
-
-    /// Whether something may have arrived since reading last found nothing; under TLS always, which
-    /// may have kept something back. No system call.
-    pub fn has_news(&self) -> bool {
-        match self {
-            Self::Plain(socket) => socket.has_news(),
-            Self::TlsFromClient(_) | Self::TlsToServer(_) => true,
         }
     }
 
@@ -91,6 +83,23 @@ impl Stream {
 impl<S: Into<Socket>> From<S> for Stream {
     fn from(socket: S) -> Self {
         Self::Plain(socket.into())
+    }
+}
+
+impl Source for Stream {
+    fn poll_news(&self, cx: &mut Context<'_>) -> Poll<()> {
+        match self {
+            Self::Plain(socket) => socket.poll_news(cx),
+            Self::TlsFromClient(_) | Self::TlsToServer(_) => Poll::Ready(()),
+        }
+    }
+
+    /// Under TLS always, which may have kept something back. No system call.
+    fn has_news(&self) -> bool {
+        match self {
+            Self::Plain(socket) => socket.has_news(),
+            Self::TlsFromClient(_) | Self::TlsToServer(_) => true,
+        }
     }
 }
 

@@ -6,19 +6,21 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::task::{Context, Poll, ready};
 
-use deadpool::managed::{self, PoolError};
 use tokio::sync::futures::Notified;
 
-use super::{AT_ONCE, Pool};
+use super::Pool;
 use crate::pool::error::{CheckoutError, ConnectError};
 use crate::pool::lease::Lease;
+use crate::pool::store::NotLent;
 
 impl Pool {
     pub(super) async fn borrow(&self, patience: Patience) -> Result<Lease, CheckoutError> {
         let mut queued = None;
         if !self.is_paused() {
-            // The way of nearly every transaction: a server is idle.
-            let mut now = pin!(self.ordinary.timeout_get(&AT_ONCE));
+            if let Some(held) = self.ordinary.idle() {
+                return Ok(Lease::new(held));
+            }
+            let mut now = pin!(self.ordinary.get_at_once());
             let got = poll_fn(|cx| {
                 if let Poll::Ready(got) = now.as_mut().poll(cx) {
                     return Poll::Ready(Ok(got));
@@ -32,8 +34,8 @@ impl Pool {
             })
             .await?;
             match got {
-                Ok(object) => return Ok(self.lend(object)),
-                Err(PoolError::Timeout(_)) => {}
+                Ok(held) => return Ok(Lease::new(held)),
+                Err(NotLent::Busy) => {}
                 Err(error) => {
                     if let Some(error) = explain(error) {
                         return Err(error);
@@ -108,8 +110,8 @@ impl Pool {
             };
             match got {
                 // A pause may have begun while this client stood in the queue.
-                Ok(object) if self.is_paused() => drop(managed::Object::take(object)),
-                Ok(object) => return Ok(self.lend(object)),
+                Ok(held) if self.is_paused() => drop(held.take()),
+                Ok(held) => return Ok(Lease::new(held)),
                 Err(error) => {
                     if let Some(error) = explain(error) {
                         return Err(error);
@@ -121,14 +123,11 @@ impl Pool {
 }
 
 /// What a client is told; `None`: to try again.
-fn explain(error: PoolError<Arc<ConnectError>>) -> Option<CheckoutError> {
-    match error {
-        PoolError::Backend(error) if matches!(*error, ConnectError::Retry) => None,
-        PoolError::Backend(error) => Some(CheckoutError::Connect(error)),
-        PoolError::Closed
-        | PoolError::NoRuntimeSpecified
-        | PoolError::PostCreateHook(_)
-        | PoolError::Timeout(_) => Some(CheckoutError::Closed),
+fn explain(why: NotLent) -> Option<CheckoutError> {
+    match why {
+        NotLent::Failed(error) if matches!(*error, ConnectError::Retry) => None,
+        NotLent::Failed(error) => Some(CheckoutError::Connect(error)),
+        NotLent::Busy | NotLent::Closed => Some(CheckoutError::Closed),
     }
 }
 
