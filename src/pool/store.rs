@@ -213,6 +213,12 @@ impl Inner {
         }
     }
 
+    /// Frees the place of a server that was lent, and tells who waits elsewhere.
+    fn leave(&self) {
+        self.places.add_permits(1);
+        self.manager.workshop.server_returned();
+    }
+
     /// Has a server be idle, or closes it.
     fn put(&self, server: Box<Server>) {
         let mut stock = self.stock();
@@ -288,8 +294,9 @@ impl Held {
     /// Takes the server out of the store for good.
     pub(super) fn take(mut self) -> Box<Server> {
         let server = self.server.take().expect("it goes when this does");
-        self.store.0.stock().size -= 1;
-        self.store.0.places.add_permits(1);
+        let inner = &*self.store.0;
+        inner.stock().size -= 1;
+        inner.leave();
         server
     }
 }
@@ -312,7 +319,7 @@ impl Drop for Held {
     fn drop(&mut self) {
         if let Some(server) = self.server.take() {
             self.store.0.put(server);
-            self.store.0.places.add_permits(1);
+            self.store.0.leave();
         }
     }
 }

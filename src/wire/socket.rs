@@ -164,11 +164,8 @@ impl Socket {
         }
     }
 
-    /// Waits until [`Self::has_news`].
+    /// Waits until there may be something to read, and be it an error.
     pub(super) fn poll_news(&self, cx: &mut Context<'_>) -> Poll<()> {
-        if self.has_news() {
-            return Poll::Ready(());
-        }
         let polled = match &self.kind {
             Kind::Tcp(socket) => socket.poll_read_ready(cx),
             Kind::Unix(socket) => socket.poll_read_ready(cx),
