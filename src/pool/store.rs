@@ -168,6 +168,17 @@ impl Store {
     }
 }
 
+impl Stock {
+    /// The server that was used last by the thread that asks, if it is not too far down: to move
+    /// one from another thread's reactor takes system calls.
+    fn pop_nearest(&mut self) -> Option<Box<Server>> {
+        let last = self.idle.len().checked_sub(1)?;
+        let mut latest = (0..=last).rev().take(NEAR);
+        let nearest = latest.find(|&at| self.idle[at].stream.socket().is_at_home());
+        self.idle.remove(nearest.unwrap_or(last))
+    }
+}
+
 impl Inner {
     fn stock(&self) -> MutexGuard<'_, Stock> {
         self.stock.lock().unwrap_or_else(PoisonError::into_inner)
@@ -195,7 +206,7 @@ impl Inner {
         let server = if self.oldest_first {
             stock.idle.pop_front()
         } else {
-            stock.idle.pop_back()
+            stock.pop_nearest()
         };
         drop(stock);
         Some(Taken {
@@ -323,6 +334,9 @@ impl Drop for Held {
         }
     }
 }
+
+/// Idle servers that are looked at to find one of the thread's own.
+const NEAR: usize = 8;
 
 /// Counts down when dropped.
 struct Leave<'a>(&'a AtomicUsize);
