@@ -31,7 +31,14 @@ async fn console(pooler: &Pooler) -> tokio_postgres::Client {
         .port(pooler.port)
         .user("pgbouncer")
         .dbname("pgbouncer");
-    let (client, connection) = config.connect(NoTls).await.unwrap();
+    let mut connected = None;
+    // It may have told that it is up by its port, and not listen here yet.
+    eventually("the console answers", async || {
+        connected = config.connect(NoTls).await.ok();
+        connected.is_some()
+    })
+    .await;
+    let (client, connection) = connected.unwrap();
     tokio::spawn(connection);
     client
 }
