@@ -30,10 +30,23 @@ use crate::wire::stream::Stream;
 
 /// Serves a connection to its end. With a ticket it may log in, if the process is not about to
 /// end.
-pub(super) async fn serve(mut socket: Socket, ticket: Option<Ticket>, place: &Place) {
+///
+/// What stays of this while a client is idle is to be small: all that is needed once is boxed.
+pub(super) async fn serve(mut come: Box<(Socket, Option<Ticket>)>, place: &Place) {
+    let Some(client) = introduce(&mut come.0) else {
+        return;
+    };
+    let _entry = place.session.roster.enter(&client);
+    if let Some(session) = Box::pin(begin(come, place, &client)).await {
+        run(session, place, &client).await;
+    }
+}
+
+/// What others see of a new connection. `None`: it could not be taken over.
+fn introduce(socket: &mut Socket) -> Option<Rc<Client>> {
     if let Err(error) = socket.adopt() {
         warn!(%error, "a connection could not be taken over by its worker");
-        return;
+        return None;
     }
     let text =
         |address: Option<std::net::SocketAddr>| address.map(|a| a.to_string()).unwrap_or_default();
@@ -41,15 +54,23 @@ pub(super) async fn serve(mut socket: Socket, ticket: Option<Ticket>, place: &Pl
     let client = Client::new(next_id(), addresses);
     client.fd.set(socket.number());
     client.peer.replace(socket.peer_name());
-    let _entry = place.session.roster.enter(&client);
+    Some(client)
+}
+
+/// Has a client log in. A session is for the caller to serve; all else is served here.
+async fn begin(
+    come: Box<(Socket, Option<Ticket>)>,
+    place: &Place,
+    client: &Rc<Client>,
+) -> Option<Box<Session>> {
+    let (socket, ticket) = *come;
     let logins = &place.session.logins;
     LoginStats::count(&logins.connections);
-    // Boxed: a client needs all this once, and then stays for hours.
-    let entered = Box::pin(log_in(socket, ticket.as_ref(), place, &client)).await;
+    let entered = log_in(socket, ticket.as_ref(), place, client).await;
     // By now it counts among the clients, or is none.
     drop(ticket);
     match entered {
-        Ok(Entered::Nothing) => lines::closing(&client, "successful cancel request", None),
+        Ok(Entered::Nothing) => lines::closing(client, "successful cancel request", None),
         Ok(Entered::Session(session)) => {
             LoginStats::count(&logins.succeeded);
             debug!(
@@ -57,14 +78,15 @@ pub(super) async fn serve(mut socket: Socket, ticket: Option<Ticket>, place: &Pl
                 database = %client.database.borrow(), address = %client.peer.borrow(),
                 "client logged in"
             );
-            run(session, place, &client).await;
+            return Some(session);
         }
         Ok(Entered::Console(proved, role)) => {
             LoginStats::count(&logins.succeeded);
-            console(proved, role, place, &client).await;
+            console(proved, role, place, client).await;
         }
         Err(_) => LoginStats::count(&logins.failed), // the log has it
     }
+    None
 }
 
 /// What a login led to.
@@ -183,7 +205,7 @@ pub(super) async fn go_on(mut arrived: Box<Arrived>, place: &Place) {
         Err(error) => {
             info!(client = client.id, user = %client.user.borrow(), %error, "client not taken over");
             if let Some(stream) = refused {
-                tell(stream, &error, place).await;
+                Box::pin(tell(stream, &error, place)).await;
             }
         }
     }
@@ -191,6 +213,16 @@ pub(super) async fn go_on(mut arrived: Box<Arrived>, place: &Place) {
 
 async fn run(mut session: Box<Session>, place: &Place, client: &Client) {
     let ended = session.serve(&place.session).await;
+    Box::pin(part(session, ended, place, client)).await;
+}
+
+/// Says of a session why it has ended, and hangs up.
+async fn part(
+    mut session: Box<Session>,
+    ended: Result<Farewell, SessionError>,
+    place: &Place,
+    client: &Client,
+) {
     let last = match &ended {
         Ok(Farewell::ClientLeft | Farewell::ClientVanished) => None,
         Ok(Farewell::Drained) => Some(shutting_down()),

@@ -112,9 +112,11 @@ async fn obey(place: Rc<Place>, number: usize, mut orders: UnboundedReceiver<Ord
             }
             Order::Connection(socket, ticket) => {
                 let place = place.clone();
+                // Boxed, as it goes on before the client has logged in, and that may be long.
+                let come = Box::new((socket, ticket));
                 tokio::task::spawn_local(async move {
                     let _leave = Leave(place.process.clone(), number);
-                    connection::serve(socket, ticket, &place).await;
+                    connection::serve(come, &place).await;
                 });
             }
             Order::Drain => place.session.drain(),

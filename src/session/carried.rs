@@ -365,7 +365,7 @@ impl Carried {
         inbox.put(&carried.unread.0);
         let linked = lease.map(|mut lease| {
             lease.server().info.lend(client.id, Instant::now());
-            lease
+            Box::new(lease)
         });
         Session {
             line: Line {

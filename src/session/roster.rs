@@ -102,7 +102,7 @@ pub enum Signal {
     /// To give up waiting for a server: the client's own wish.
     CancelWait,
     /// To end, with this error.
-    End(ErrorResponse),
+    End(Box<ErrorResponse>),
     /// Nothing.
     #[default]
     None,
@@ -189,7 +189,7 @@ impl Client {
 
     /// Ends the client.
     pub fn end(&self, error: ErrorResponse) {
-        self.signal.replace(Signal::End(error));
+        self.signal.replace(Signal::End(Box::new(error)));
         self.wake();
     }
 
@@ -216,19 +216,19 @@ impl Client {
         match self.state.get() {
             ClientState::Active => {
                 if let Some(error) = self.progress.overtime(now) {
-                    self.signal(Signal::End(error.into()));
+                    self.signal(Signal::End(Box::new(error.into())));
                 }
             }
             ClientState::Idle => {
                 let silent = now.saturating_duration_since(since);
                 if self.idle_timeout.get().is_some_and(|limit| silent >= limit) {
-                    self.signal(Signal::End(PoolerError::ClientIdleTimeout.into()));
+                    self.signal(Signal::End(Box::new(PoolerError::ClientIdleTimeout.into())));
                 }
             }
             ClientState::Login => {}
             ClientState::Waiting => match self.progress.patience(since, now) {
                 Patience::QueryTimeout => {
-                    self.signal(Signal::End(PoolerError::QueryTimeoutWaiting.into()));
+                    self.signal(Signal::End(Box::new(PoolerError::QueryTimeoutWaiting.into())));
                 }
                 Patience::Tell if matches!(*self.signal.borrow(), Signal::None) => {
                     self.signal(Signal::TellWaiting);

@@ -204,7 +204,7 @@ impl Proved {
             initial: values,
             extra,
             secret: self.secret,
-            replication: asked.replication,
+            replication: asked.replication.map(Box::new),
             reads_only: reads_only(&admission, cx),
             linked: None,
             _places: places,

@@ -14,12 +14,20 @@ use crate::pool::lease::Lease;
 use crate::pool::store::NotLent;
 
 impl Pool {
+    /// Borrows a server that is idle and fit. `None`: [`Self::checkout`] may have to wait.
+    pub fn checkout_idle(&self) -> Option<Lease> {
+        if self.is_paused() {
+            return None;
+        }
+        self.ordinary.idle().map(Lease::new)
+    }
+
     pub(super) async fn borrow(&self, patience: Patience) -> Result<Lease, CheckoutError> {
+        if let Some(lease) = self.checkout_idle() {
+            return Ok(lease);
+        }
         let mut queued = None;
         if !self.is_paused() {
-            if let Some(held) = self.ordinary.idle() {
-                return Ok(Lease::new(held));
-            }
             let mut now = pin!(self.ordinary.get_at_once());
             let got = poll_fn(|cx| {
                 if let Poll::Ready(got) = now.as_mut().poll(cx) {
