@@ -48,12 +48,9 @@ fn introduce(socket: &mut Socket) -> Option<Rc<Client>> {
         warn!(%error, "a connection could not be taken over by its worker");
         return None;
     }
-    let text =
-        |address: Option<std::net::SocketAddr>| address.map(|a| a.to_string()).unwrap_or_default();
-    let addresses = (text(socket.peer_addr()), text(socket.local_addr()));
-    let client = Client::new(next_id(), addresses);
+    let client = Client::new(next_id(), (socket.peer_addr(), socket.local_addr()));
     client.fd.set(socket.number());
-    client.peer.replace(socket.peer_name());
+    client.unix.set(socket.unix_peer());
     Some(client)
 }
 
@@ -74,8 +71,8 @@ async fn begin(
         Ok(Entered::Session(session)) => {
             LoginStats::count(&logins.succeeded);
             debug!(
-                client = client.id, user = %client.user.borrow(),
-                database = %client.database.borrow(), address = %client.peer.borrow(),
+                client = client.id, user = %client.user(),
+                database = %client.database(), address = %client.peer(),
                 "client logged in"
             );
             return Some(session);
@@ -109,8 +106,8 @@ async fn log_in(
     if let Err(error) = &entered {
         // At all times its end is logged, with what it is told; here is the whole of it.
         debug!(
-            client = client.id, user = %client.user.borrow(),
-            database = %client.database.borrow(), address = %client.peer.borrow(),
+            client = client.id, user = %client.user(),
+            database = %client.database(), address = %client.peer(),
             %error, "login failed"
         );
         close(client, error, place);
@@ -155,12 +152,12 @@ async fn steps(
     };
     let for_console = is_console(greeted.database());
     if for_console && greeted.is_operator() {
-        let mut proved = greeted.trust(client);
+        let mut proved = greeted.trust(cx, client);
         proved.accept();
         return Ok(Entered::Console(Box::new(proved), Some(Role::Admin)));
     }
     let mut proved = if for_console && settings.method == Method::Any {
-        greeted.trust(client)
+        greeted.trust(cx, client)
     } else {
         greeted.authenticate(cx, &settings, client, refused).await?
     };
@@ -194,16 +191,16 @@ pub(super) async fn go_on(mut arrived: Box<Arrived>, place: &Place) {
             return;
         }
     };
-    client.peer.replace(socket.peer_name());
+    client.unix.set(socket.unix_peer());
     let _entry = place.session.roster.enter(&client);
     let mut refused = None;
     match arrived.go_on(&place.session, &client, socket, &mut refused) {
         Ok(session) => {
-            debug!(client = client.id, user = %client.user.borrow(), "client taken over");
+            debug!(client = client.id, user = %client.user(), "client taken over");
             run(Box::new(session), place, &client).await;
         }
         Err(error) => {
-            info!(client = client.id, user = %client.user.borrow(), %error, "client not taken over");
+            info!(client = client.id, user = %client.user(), %error, "client not taken over");
             if let Some(stream) = refused {
                 Box::pin(tell(stream, &error, place)).await;
             }
@@ -240,8 +237,8 @@ async fn part(
         Err(error) => {
             if error.is_alarming() {
                 warn!(
-                    client = client.id, user = %client.user.borrow(),
-                    database = %client.database.borrow(), address = %client.peer.borrow(),
+                    client = client.id, user = %client.user(),
+                    database = %client.database(), address = %client.peer(),
                     %error, "session ended"
                 );
             }
@@ -299,13 +296,13 @@ fn seat_for(
 
 /// Serves an administrator, or turns away who is none.
 async fn console(proved: Box<Proved>, role: Option<Role>, place: &Place, client: &Rc<Client>) {
-    let user = client.user.borrow().clone();
+    let user = client.user();
     let (role, _places) = match seat_for(role, &user, place) {
         Ok(seat) => seat,
         Err(error) => {
             info!(
-                client = client.id, %user, database = %client.database.borrow(),
-                address = %client.peer.borrow(), %error, "not allowed on the console"
+                client = client.id, %user, database = %client.database(),
+                address = %client.peer(), %error, "not allowed on the console"
             );
             close(client, &error, place);
             if let Ok(Some(stream)) = tokio::time::timeout(LAST_WORDS, proved.into_stream()).await {
@@ -315,8 +312,8 @@ async fn console(proved: Box<Proved>, role: Option<Role>, place: &Place, client:
         }
     };
     info!(
-        client = client.id, %user, database = %client.database.borrow(),
-        address = %client.peer.borrow(), "console opened"
+        client = client.id, %user, database = %client.database(),
+        address = %client.peer(), "console opened"
     );
     let seat = Seat {
         role,
@@ -327,8 +324,8 @@ async fn console(proved: Box<Proved>, role: Option<Role>, place: &Place, client:
         Ok(()) => "client close request",
         Err(error) => {
             debug!(
-                client = client.id, %user, database = %client.database.borrow(),
-                address = %client.peer.borrow(), %error, "console client lost"
+                client = client.id, %user, database = %client.database(),
+                address = %client.peer(), %error, "console client lost"
             );
             VANISHED
         }

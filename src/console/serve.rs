@@ -283,7 +283,7 @@ impl Line {
     }
 
     pub(super) fn user(&self) -> String {
-        self.client.user.borrow().clone()
+        self.client.user().to_string()
     }
 }
 

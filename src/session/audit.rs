@@ -1,5 +1,7 @@
 //! What is worth an entry in the audit log, and who writes it; `telemetry` implements that.
 
+use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::policy::classification::Classification;
@@ -122,27 +124,34 @@ impl EventKind {
     }
 }
 
-/// Whose session it is; made once for each.
+/// Whose session it is; made once for each, of names that many have in one copy.
 #[derive(Clone, Debug, Default)]
 pub struct Who {
     /// The number of the session.
     pub session: u64,
-    /// Its address and port; empty for a Unix socket.
-    pub address: String,
+    /// Its address and port; `None` for a Unix socket.
+    pub address: Option<SocketAddr>,
     /// The user.
-    pub user: String,
+    pub user: Arc<str>,
     /// How the user was proved.
     pub method: &'static str,
     /// Names in the client's certificate.
-    pub certificate: Vec<String>,
+    pub certificate: Box<[String]>,
     /// Issuer and subject of the client's token.
-    pub token: Option<(String, String)>,
+    pub token: Option<Box<(String, String)>>,
     /// The role.
-    pub role: String,
+    pub role: Arc<str>,
     /// The user on the server.
-    pub server_user: String,
+    pub server_user: Arc<str>,
     /// The database.
-    pub database: String,
+    pub database: Arc<str>,
     /// What the client says its program is.
-    pub application_name: String,
+    pub application_name: Arc<str>,
+}
+
+impl Who {
+    /// Its address and port as text; empty for a Unix socket.
+    pub fn address_text(&self) -> String {
+        self.address.map(|a| a.to_string()).unwrap_or_default()
+    }
 }
