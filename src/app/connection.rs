@@ -1,6 +1,8 @@
 //! One connection, from accept to close: which of the layers below serves it.
 
+use std::future::poll_fn;
 use std::rc::Rc;
+use std::task::Poll;
 use std::time::Duration;
 
 use tokio::io::AsyncWriteExt;
@@ -103,6 +105,7 @@ async fn log_in(
 ) -> Result<Entered, SessionError> {
     let mut refused = None;
     let entered = steps((socket, ticket), place, client, &mut refused).await;
+    client.deadline.set(None);
     if let Err(error) = &entered {
         // At all times its end is logged, with what it is told; here is the whole of it.
         debug!(
@@ -139,7 +142,14 @@ async fn steps(
     let cx = &place.session;
     let settings = cx.settings();
     let until = Deadline::after(settings.login_timeout);
-    let greeted = match negotiate(socket, &settings, until, refused).await? {
+    client.deadline.set(until.time());
+    poll_fn(|cx| {
+        client.listen(cx);
+        Poll::Ready(())
+    })
+    .await;
+    let connection = (socket, client.who.borrow().address);
+    let greeted = match negotiate(connection, &settings, until, refused).await? {
         Hello::Cancel(key, mut stream) => {
             LoginStats::count(&cx.logins.cancel_requests);
             let patience = settings.cancel_wait_timeout;
@@ -254,6 +264,10 @@ async fn part(
         Err(error) => error.to_string(),
     };
     place.session.note_end(client, &reason, last.as_ref());
+    let has_left = matches!(ended, Ok(Farewell::ClientLeft | Farewell::ClientVanished));
+    if has_left && !session.owes_words() {
+        return; // it waits for nothing but the end of the connection
+    }
     // The client may not read any more; it has had its chance then.
     let _ = tokio::time::timeout(LAST_WORDS, session.finish(last.as_ref())).await;
 }

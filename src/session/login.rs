@@ -186,7 +186,7 @@ impl Greeted {
     pub(super) fn origin(&self) -> Origin {
         let socket = self.stream.socket();
         Origin {
-            address: socket.peer_addr().map(|address| address.ip()),
+            address: self.address.map(|address| address.ip()),
             uid: socket.peer_uid(),
             tls: self.stream.is_tls(),
         }

@@ -55,7 +55,8 @@ pub struct Client {
     pub server: RefCell<Option<Arc<ServerInfo>>>,
     /// As what it was let in.
     pub admission: RefCell<Option<Admission>>,
-    /// When the statement that runs has taken too long. `None`: no limit, or none runs.
+    /// When the statement that runs, or the login, has taken too long. `None`: no limit, or there
+    /// is neither.
     pub deadline: Cell<Option<Instant>>,
     /// What runs on its server is a statement of ours, which prepares it for the client.
     pub(super) is_settling: Cell<bool>,
@@ -233,7 +234,12 @@ impl Client {
     fn expire(&self, now: Instant) {
         if self.deadline.get().is_some_and(|deadline| now >= deadline) {
             self.deadline.set(None);
-            self.signal(Signal::StopStatement);
+            match self.state.get() {
+                ClientState::Login => self.wake(), // the login sees for itself what time it is
+                ClientState::Active | ClientState::Idle | ClientState::Waiting => {
+                    self.signal(Signal::StopStatement);
+                }
+            }
         }
         let since = self.since.get();
         match self.state.get() {

@@ -150,6 +150,11 @@ impl Session {
         }
     }
 
+    /// Whether the client is still to be sent something, TLS's goodbye included.
+    pub fn owes_words(&self) -> bool {
+        !self.line.outbox.is_empty() || self.line.stream.is_tls()
+    }
+
     /// Sends what still waits, a last error if there is one, and hangs up. Not cancel safe.
     ///
     /// # Errors

@@ -77,7 +77,7 @@ pub(in crate::session) fn breach(reason: &str) -> ErrorResponse {
 
 /// A number that the error, the log and the audit record of one refusal share.
 pub(super) fn reference() -> u64 {
-    getrandom::u64().unwrap_or_default()
+    crate::session::audit::reference()
 }
 
 /// Keeps a refusal for SHOW DENIALS and the log.
