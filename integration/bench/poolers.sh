@@ -63,6 +63,12 @@ check_extra() {
 
 # start_pgwarden NAME BINARY [WORKERS] [VARIANT]; VARIANT is plain, unnamed, free or ruled.
 start_pgwarden() {
+    configure_pgwarden "$@"
+    start "$1" "$WORK/$1/pgwarden" "$WORK/$1/pgwarden.toml"
+}
+
+# configure_pgwarden, as start_pgwarden: puts the program and its file into its folder.
+configure_pgwarden() {
     local name=$1 binary=$2 workers=${3:-1} variant=${4:-plain} unnamed=false
     [[ -x $binary ]] || fail "$name: no program at $binary"
     [[ $variant != unnamed ]] || unnamed=true
@@ -98,7 +104,6 @@ connections = false
 disconnections = false
 END
     role_settings "$variant" >>"$WORK/$name/pgwarden.toml"
-    start "$name" "$WORK/$name/pgwarden" "$WORK/$name/pgwarden.toml"
 }
 
 # The same role without rules, or with rules of every kind that let all workloads pass.

@@ -99,14 +99,12 @@ impl Lease {
                 successor.inherit(held.take());
                 return;
             }
-            let workshop = held.workshop().clone();
-            if workshop.should_make_room() && !held.is_wanted() {
+            if held.workshop().should_make_room() && !held.is_wanted() {
                 held.line.because(line::EVICTED);
                 drop(held.take());
             } else {
                 drop(held); // to the store
             }
-            workshop.server_returned();
         }
     }
 }
@@ -114,9 +112,7 @@ impl Lease {
 impl Drop for Lease {
     fn drop(&mut self) {
         if let Some(held) = self.0.take() {
-            let workshop = held.workshop().clone();
             drop(held.take());
-            workshop.server_returned();
         }
     }
 }

@@ -24,7 +24,7 @@ use crate::pool::statement::OnServer;
 use crate::pool::tracked::{Tracked, Values};
 use crate::wire::backend::{self, Backend, Row, Tag, TransactionStatus};
 use crate::wire::body::BodyReader;
-use crate::wire::buffer::{Inbox, Source};
+use crate::wire::buffer::Inbox;
 use crate::wire::error_response::{ErrorResponse, Fields, Severity};
 use crate::wire::frontend;
 use crate::wire::head::{FramingError, Head};

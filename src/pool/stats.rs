@@ -15,7 +15,8 @@ impl Stats {
 
     /// The counters of one worker.
     pub fn of(&self, worker: usize) -> &Counters {
-        &self.0[worker % self.0.len()]
+        // The first one's for a worker that there is not: nothing is lost.
+        self.0.get(worker).unwrap_or(&self.0[0])
     }
 
     /// The sum over all workers.

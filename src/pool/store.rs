@@ -168,6 +168,17 @@ impl Store {
     }
 }
 
+impl Stock {
+    /// The server that was used last by the thread that asks, if it is not too far down: to move
+    /// one from another thread's reactor takes system calls.
+    fn pop_nearest(&mut self) -> Option<Box<Server>> {
+        let last = self.idle.len().checked_sub(1)?;
+        let mut latest = (0..=last).rev().take(NEAR);
+        let nearest = latest.find(|&at| self.idle[at].stream.socket().is_at_home());
+        self.idle.remove(nearest.unwrap_or(last))
+    }
+}
+
 impl Inner {
     fn stock(&self) -> MutexGuard<'_, Stock> {
         self.stock.lock().unwrap_or_else(PoisonError::into_inner)
@@ -195,7 +206,7 @@ impl Inner {
         let server = if self.oldest_first {
             stock.idle.pop_front()
         } else {
-            stock.idle.pop_back()
+            stock.pop_nearest()
         };
         drop(stock);
         Some(Taken {
@@ -211,6 +222,12 @@ impl Inner {
             from: self,
             server: Some(server),
         }
+    }
+
+    /// Frees the place of a server that was lent, and tells who waits elsewhere.
+    fn leave(&self) {
+        self.places.add_permits(1);
+        self.manager.workshop.server_returned();
     }
 
     /// Has a server be idle, or closes it.
@@ -288,8 +305,9 @@ impl Held {
     /// Takes the server out of the store for good.
     pub(super) fn take(mut self) -> Box<Server> {
         let server = self.server.take().expect("it goes when this does");
-        self.store.0.stock().size -= 1;
-        self.store.0.places.add_permits(1);
+        let inner = &*self.store.0;
+        inner.stock().size -= 1;
+        inner.leave();
         server
     }
 }
@@ -312,10 +330,13 @@ impl Drop for Held {
     fn drop(&mut self) {
         if let Some(server) = self.server.take() {
             self.store.0.put(server);
-            self.store.0.places.add_permits(1);
+            self.store.0.leave();
         }
     }
 }
+
+/// Idle servers that are looked at to find one of the thread's own.
+const NEAR: usize = 8;
 
 /// Counts down when dropped.
 struct Leave<'a>(&'a AtomicUsize);

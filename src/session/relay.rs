@@ -113,15 +113,18 @@ impl Exchange<'_> {
             return self.poll_to_standstill(server, cx);
         }
         // The client brings what an exchange begins with, and the server nearly all that comes
-        // later: to look for something where nothing is costs as much as to pass it on.
+        // later: to look for something where nothing is costs as much as to pass it on. Behind that
+        // there is nothing nearly always.
         let mut upwards = self.fresh;
         let mut idle_sides = 0;
+        let mut is_expected = true;
         while idle_sides < 2 {
             let polled = if upwards {
-                self.poll_up(server, cx)?
+                self.poll_up(server, is_expected, cx)?
             } else {
-                self.poll_down(server, cx)?
+                self.poll_down(server, is_expected, cx)?
             };
+            is_expected = false;
             match polled {
                 Poll::Ready(Some(end)) => return Poll::Ready(Ok(end)),
                 Poll::Ready(None) => idle_sides = 0,
@@ -156,12 +159,12 @@ impl Exchange<'_> {
             let up = if self.line.upstream.is_between_messages() && !self.leaving {
                 Poll::Pending
             } else {
-                self.poll_up(server, cx)?
+                self.poll_up(server, true, cx)?
             };
             if let Poll::Ready(Some(end)) = up {
                 return Poll::Ready(Ok(end));
             }
-            let down = self.poll_down(server, cx)?;
+            let down = self.poll_down(server, true, cx)?;
             if let Poll::Ready(Some(end)) = down {
                 return Poll::Ready(Ok(end));
             }
@@ -211,7 +214,12 @@ impl Exchange<'_> {
     }
 
     /// One step from the client to the server; `Pending` if there is nothing to do.
-    fn poll_up(&mut self, server: &mut Server, cx: &mut Context<'_>) -> Poll<Result<Option<End>>> {
+    fn poll_up(
+        &mut self,
+        server: &mut Server,
+        is_expected: bool,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<Option<End>>> {
         // Back-pressure: nothing is read from the client while the server does not read.
         ready!(server.outbox.poll_flush(&mut server.stream, cx))
             .map_err(SessionError::ServerLost)?;
@@ -237,6 +245,9 @@ impl Exchange<'_> {
             self.fresh = true;
         }
         if !self.fresh {
+            if !is_expected {
+                ready!(self.line.stream.poll_news(cx));
+            }
             let read = self
                 .line
                 .inbox
@@ -286,6 +297,7 @@ impl Exchange<'_> {
     fn watch_client(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<End>>> {
         let line = &mut *self.line;
         while line.inbox.unread().len() < MAX_UNREAD {
+            ready!(line.stream.poll_news(cx));
             match ready!(line.inbox.poll_fill(&mut line.stream, 0, cx)) {
                 Ok(0) | Err(_) => return Poll::Ready(Ok(Some(End::Vanished))),
                 Ok(len) => self.tally.received += len as u64,
@@ -298,6 +310,7 @@ impl Exchange<'_> {
     fn poll_down(
         &mut self,
         server: &mut Server,
+        is_expected: bool,
         cx: &mut Context<'_>,
     ) -> Poll<Result<Option<End>>> {
         // Back-pressure: nothing is read from the server while the client does not read.
@@ -305,6 +318,9 @@ impl Exchange<'_> {
         match ready!(line.outbox.poll_flush(&mut line.stream, cx)) {
             Ok(()) => {}
             Err(_) => return Poll::Ready(Ok(Some(End::Vanished))),
+        }
+        if !is_expected {
+            ready!(server.stream.poll_news(cx));
         }
         let read = server
             .inbox

@@ -171,7 +171,7 @@ impl Session {
     async fn idle(&mut self, cx: &Context) -> Result<Option<Farewell>> {
         let (line, parts) = self.parts();
         let client = parts.client;
-        let mut wants = 0;
+        let (mut wants, mut is_woken) = (0, false);
         poll_fn(|task| {
             match client.take_signal() {
                 Signal::End(error) => return Poll::Ready(Err(SessionError::Refused(*error))),
@@ -220,7 +220,10 @@ impl Session {
                         Scan::Wants(len) => wants = len,
                     }
                 }
-                if line.inbox.is_watched(&line.stream) {
+                // Right after an exchange there is nothing nearly always.
+                if !std::mem::replace(&mut is_woken, true)
+                    && line.stream.poll_news(task).is_pending()
+                {
                     client.listen(task);
                     return Poll::Pending;
                 }

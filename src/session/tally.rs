@@ -55,13 +55,19 @@ impl Tally {
     /// mode nobody should have to wait for the client's end to see what it does.
     pub(super) fn settle(&mut self, pool: &Pool, in_block: bool, now: Instant) {
         let counters = pool.stats().of(self.worker);
-        if let Some(began) = self.query.take() {
-            let took = now.duration_since(began);
+        let query = self
+            .query
+            .take()
+            .map(|began| (began, now.duration_since(began)));
+        if let Some((_, took)) = query {
             counters.query_time.add(micros(took));
             counters.query_times.record(took);
         }
         if !in_block && let Some(began) = self.xact.take() {
-            let took = now.duration_since(began);
+            let took = match query {
+                Some((query, took)) if query == began => took,
+                Some(_) | None => now.duration_since(began),
+            };
             counters.xacts.add(1);
             counters.xact_time.add(micros(took));
             counters.xact_times.record(took);

@@ -10,23 +10,11 @@ use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncReadExt};
 
-/// Where bytes come from.
-pub trait Source: AsyncRead + Unpin {
-    /// Waits until there may be something to read; to know costs less than to try. An error is
-    /// something to read.
-    fn poll_news(&self, cx: &mut Context<'_>) -> Poll<()>;
-
-    /// Whether there may be something to read.
-    fn has_news(&self) -> bool;
-}
-
 /// Bytes read and not yet consumed.
 #[derive(Debug, Default)]
 pub struct Inbox {
     bytes: Vec<u8>,
     start: usize,
-    /// Filling has found nothing, and the task that tried will be told of news.
-    watched: bool,
 }
 
 impl Inbox {
@@ -36,17 +24,12 @@ impl Inbox {
     ///
     /// # Errors
     /// The socket's.
-    pub fn poll_fill<R: Source>(
+    pub fn poll_fill<R: AsyncRead + Unpin>(
         &mut self,
         from: &mut R,
         want: usize,
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<usize>> {
-        // Most often there is nothing: no buffer is needed to find that out.
-        self.watched = from.poll_news(cx).is_pending();
-        if self.watched {
-            return Poll::Pending;
-        }
         if self.bytes.capacity() == 0 {
             self.bytes = take();
         }
@@ -62,12 +45,6 @@ impl Inbox {
             give(std::mem::take(&mut self.bytes));
         }
         polled
-    }
-
-    /// Whether nothing has come since filling found nothing: the task that tried need not try
-    /// again. To be asked by that task only.
-    pub fn is_watched<R: Source>(&self, from: &R) -> bool {
-        self.watched && !from.has_news()
     }
 
     /// Puts bytes behind what has not been consumed, as if they had been read.
@@ -139,16 +116,6 @@ mod tests {
     use std::future::poll_fn;
 
     use super::*;
-
-    impl Source for &[u8] {
-        fn poll_news(&self, _: &mut Context<'_>) -> Poll<()> {
-            Poll::Ready(())
-        }
-
-        fn has_news(&self) -> bool {
-            true
-        }
-    }
 
     #[tokio::test]
     async fn unread_bytes_survive_the_next_read() {

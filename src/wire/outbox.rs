@@ -72,7 +72,19 @@ impl Outbox {
     ///
     /// # Errors
     /// The socket's.
+    #[inline]
     pub fn poll_flush<W: AsyncWrite + Unpin>(
+        &mut self,
+        to: &mut W,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<()>> {
+        if self.is_empty() && self.bytes.capacity() == 0 {
+            return Poll::Ready(Ok(()));
+        }
+        self.poll_flush_rest(to, cx)
+    }
+
+    fn poll_flush_rest<W: AsyncWrite + Unpin>(
         &mut self,
         to: &mut W,
         cx: &mut Context<'_>,

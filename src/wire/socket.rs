@@ -33,8 +33,7 @@ impl Socket {
     /// # Errors
     /// The socket cannot be registered; it is then unusable.
     pub fn adopt(&mut self) -> io::Result<()> {
-        let here = here();
-        if self.home == here {
+        if self.is_at_home() {
             return Ok(());
         }
         self.kind = match std::mem::replace(&mut self.kind, Kind::Lost) {
@@ -42,8 +41,13 @@ impl Socket {
             Kind::Unix(socket) => Kind::Unix(UnixStream::from_std(socket.into_std()?)?),
             Kind::Lost => return Err(io::ErrorKind::NotConnected.into()),
         };
-        self.home = here;
+        self.home = here();
         Ok(())
+    }
+
+    /// Whether it is registered with the calling thread's runtime.
+    pub fn is_at_home(&self) -> bool {
+        self.home == here()
     }
 
     /// Takes a connected socket that came from another process, and registers it with the calling
@@ -176,11 +180,8 @@ impl Socket {
         }
     }
 
-    /// Waits until [`Self::has_news`].
+    /// Waits until there may be something to read, and be it an error.
     pub(super) fn poll_news(&self, cx: &mut Context<'_>) -> Poll<()> {
-        if self.has_news() {
-            return Poll::Ready(());
-        }
         let polled = match &self.kind {
             Kind::Tcp(socket) => socket.poll_read_ready(cx),
             Kind::Unix(socket) => socket.poll_read_ready(cx),

@@ -7,7 +7,6 @@ use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_rustls::{client, server};
 
-use crate::wire::buffer::Source;
 use crate::wire::socket::Socket;
 
 /// A connection to a client or to a server.
@@ -28,6 +27,24 @@ impl Stream {
             Self::Plain(socket) => socket,
             Self::TlsFromClient(tls) => tls.get_ref().0,
             Self::TlsToServer(tls) => tls.get_ref().0,
+        }
+    }
+
+    /// Whether something may have arrived since reading last found nothing; under TLS always, which
+    /// may have kept something back. No system call.
+    pub fn has_news(&self) -> bool {
+        match self {
+            Self::Plain(socket) => socket.has_news(),
+            Self::TlsFromClient(_) | Self::TlsToServer(_) => true,
+        }
+    }
+
+    /// Waits until there may be something to read, and be it an error: to know costs less than to
+    /// try, which takes a buffer. Under TLS ready always.
+    pub fn poll_news(&self, cx: &mut Context<'_>) -> Poll<()> {
+        match self {
+            Self::Plain(socket) => socket.poll_news(cx),
+            Self::TlsFromClient(_) | Self::TlsToServer(_) => Poll::Ready(()),
         }
     }
 
@@ -83,23 +100,6 @@ impl Stream {
 impl<S: Into<Socket>> From<S> for Stream {
     fn from(socket: S) -> Self {
         Self::Plain(socket.into())
-    }
-}
-
-impl Source for Stream {
-    fn poll_news(&self, cx: &mut Context<'_>) -> Poll<()> {
-        match self {
-            Self::Plain(socket) => socket.poll_news(cx),
-            Self::TlsFromClient(_) | Self::TlsToServer(_) => Poll::Ready(()),
-        }
-    }
-
-    /// Under TLS always, which may have kept something back. No system call.
-    fn has_news(&self) -> bool {
-        match self {
-            Self::Plain(socket) => socket.has_news(),
-            Self::TlsFromClient(_) | Self::TlsToServer(_) => true,
-        }
     }
 }
 

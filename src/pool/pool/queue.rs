@@ -3,7 +3,7 @@
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, ready};
 
 use tokio::sync::futures::Notified;
@@ -14,7 +14,8 @@ use crate::pool::lease::Lease;
 use crate::pool::store::NotLent;
 
 impl Pool {
-    /// Borrows a server that is idle and fit. `None`: [`Self::checkout`] may have to wait.
+    /// Borrows a server that is idle and fit: the way of nearly every transaction while there are
+    /// servers enough. `None`: [`Self::checkout`] may have to wait.
     pub fn checkout_idle(&self) -> Option<Lease> {
         if self.is_paused() {
             return None;
@@ -26,6 +27,12 @@ impl Pool {
         if let Some(lease) = self.checkout_idle() {
             return Ok(lease);
         }
+        // Not boxed: who calls this has a future of its own for it, which is.
+        self.borrow_slowly(patience).await
+    }
+
+    async fn borrow_slowly(&self, patience: Patience) -> Result<Lease, CheckoutError> {
+        let mut hopeless = pin!(self.workshop.failures.hopeless());
         let mut queued = None;
         if !self.is_paused() {
             let mut now = pin!(self.ordinary.get_at_once());
@@ -34,29 +41,35 @@ impl Pool {
                     return Poll::Ready(Ok(got));
                 }
                 // A new server is being opened, or an old one checked.
-                let queued = match &mut queued {
-                    Some(queued) => queued,
-                    None => queued.insert(self.queue(patience)?),
-                };
-                queued.poll_hopeless(cx).map(Err)
+                if queued.is_none() {
+                    queued = Some(self.queue(patience)?);
+                }
+                self.poll_hopeless(hopeless.as_mut(), cx).map(Err)
             })
             .await?;
             match got {
                 Ok(held) => return Ok(Lease::new(held)),
                 Err(NotLent::Busy) => {}
-                Err(error) => {
-                    if let Some(error) = explain(error) {
+                Err(why) => {
+                    if let Some(error) = explain(why) {
                         return Err(error);
                     }
                 }
             }
         }
-        let queued = match queued {
+        let _queued = match queued {
             Some(queued) => queued,
             None => self.queue(patience)?,
         };
-        // Boxed: an idle client need not keep room for this.
-        Box::pin(self.wait(queued)).await
+        self.workshop.need.notify_waiters();
+        let mut lent = pin!(self.next());
+        poll_fn(|cx| {
+            if let Poll::Ready(lent) = lent.as_mut().poll(cx) {
+                return Poll::Ready(lent);
+            }
+            self.poll_hopeless(hopeless.as_mut(), cx).map(Err)
+        })
+        .await
     }
 
     /// Begins to wait.
@@ -64,7 +77,7 @@ impl Pool {
     /// # Errors
     /// There is no hope for a while: the last login has failed, and there are no servers.
     fn queue(&self, patience: Patience) -> Result<Queued<'_>, CheckoutError> {
-        let queued = Queued::new(self);
+        let queued = Queued::new(&self.waiting);
         // Whoever has servers waits for one of them.
         match self.workshop.recent_failure() {
             Some((error, _))
@@ -79,17 +92,21 @@ impl Pool {
         }
     }
 
-    /// The way of a client that must wait, whatever it waits for.
-    async fn wait(&self, mut queued: Queued<'_>) -> Result<Lease, CheckoutError> {
-        self.workshop.need.notify_waiters();
-        let mut lent = pin!(self.next());
-        poll_fn(|cx| {
-            if let Poll::Ready(lent) = lent.as_mut().poll(cx) {
-                return Poll::Ready(lent);
+    /// Ready with the error that ends the waiting.
+    fn poll_hopeless<'a>(
+        &'a self,
+        mut hopeless: Pin<&mut Notified<'a>>,
+        cx: &mut Context<'_>,
+    ) -> Poll<CheckoutError> {
+        ready!(hopeless.as_mut().poll(cx));
+        hopeless.set(self.workshop.failures.hopeless());
+        cx.waker().wake_by_ref();
+        match self.workshop.failures.latest() {
+            Some(error) if !self.workshop.has_servers() => {
+                Poll::Ready(CheckoutError::Connect(error))
             }
-            queued.poll_hopeless(cx).map(Err)
-        })
-        .await
+            Some(_) | None => Poll::Pending, // the next one has done better
+        }
     }
 
     /// The next server that is free.
@@ -149,34 +166,17 @@ pub(super) enum Patience {
 }
 
 /// A client that waits for a server; counted as such while this exists.
-struct Queued<'a> {
-    pool: &'a Pool,
-    hopeless: Pin<Box<Notified<'a>>>,
-}
+struct Queued<'a>(&'a AtomicUsize);
 
 impl<'a> Queued<'a> {
-    fn new(pool: &'a Pool) -> Self {
-        pool.waiting.fetch_add(1, Ordering::Relaxed);
-        let hopeless = Box::pin(pool.workshop.failures.hopeless());
-        Self { pool, hopeless }
-    }
-
-    /// Ready with the error that ends the waiting.
-    fn poll_hopeless(&mut self, cx: &mut Context<'_>) -> Poll<CheckoutError> {
-        ready!(self.hopeless.as_mut().poll(cx));
-        self.hopeless.set(self.pool.workshop.failures.hopeless());
-        cx.waker().wake_by_ref();
-        match self.pool.workshop.failures.latest() {
-            Some(error) if !self.pool.workshop.has_servers() => {
-                Poll::Ready(CheckoutError::Connect(error))
-            }
-            Some(_) | None => Poll::Pending, // the next one has done better
-        }
+    fn new(waiting: &'a AtomicUsize) -> Self {
+        waiting.fetch_add(1, Ordering::Relaxed);
+        Self(waiting)
     }
 }
 
 impl Drop for Queued<'_> {
     fn drop(&mut self) {
-        self.pool.waiting.fetch_sub(1, Ordering::Relaxed);
+        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }

@@ -92,6 +92,5 @@ impl Pool {
             () = need => {}
             () = fill => {}
         }
-        self.workshop.server_returned();
     }
 }

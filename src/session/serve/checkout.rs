@@ -89,7 +89,9 @@ impl Session {
                         return line.stand(&parts, task).map_ok(|never| match never {});
                     }
                     // Who waits is watched: its place in the queue is for the living.
-                    while line.inbox.unread().len() < MAX_UNREAD {
+                    while line.inbox.unread().len() < MAX_UNREAD
+                        && line.stream.poll_news(task).is_ready()
+                    {
                         match line.inbox.poll_fill(&mut line.stream, 0, task) {
                             Poll::Ready(Ok(0)) => {
                                 let gone = std::io::ErrorKind::UnexpectedEof.into();
