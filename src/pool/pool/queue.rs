@@ -27,7 +27,7 @@ impl Pool {
         if let Some(lease) = self.checkout_idle() {
             return Ok(lease);
         }
-        // Not boxed: who calls this has a future of its own for it, which is.
+        // Not boxed here: an idle client keeps no room for this, as its checkout is boxed whole.
         self.borrow_slowly(patience).await
     }
 
