@@ -1,6 +1,7 @@
 //! One client, from its first byte to its last. Knows no file, no signal and no listener.
 
 mod admit;
+mod alike;
 mod asked;
 pub mod audit;
 pub mod bench;

@@ -1,6 +1,8 @@
 //! One connection, from accept to close: which of the layers below serves it.
 
+use std::future::poll_fn;
 use std::rc::Rc;
+use std::task::Poll;
 use std::time::Duration;
 
 use tokio::io::AsyncWriteExt;
@@ -30,41 +32,60 @@ use crate::wire::stream::Stream;
 
 /// Serves a connection to its end. With a ticket it may log in, if the process is not about to
 /// end.
-pub(super) async fn serve(mut socket: Socket, ticket: Option<Ticket>, place: &Place) {
+///
+/// What stays of this while a client is idle is to be small: all that is needed once is boxed.
+pub(super) async fn serve(mut come: Box<(Socket, Option<Ticket>)>, place: &Place) {
+    let Some(client) = introduce(&mut come.0) else {
+        return;
+    };
+    let _entry = place.session.roster.enter(&client);
+    if let Some(session) = Box::pin(begin(come, place, &client)).await {
+        run(session, place, &client).await;
+    }
+}
+
+/// What others see of a new connection. `None`: it could not be taken over.
+fn introduce(socket: &mut Socket) -> Option<Rc<Client>> {
     if let Err(error) = socket.adopt() {
         warn!(%error, "a connection could not be taken over by its worker");
-        return;
+        return None;
     }
-    let text =
-        |address: Option<std::net::SocketAddr>| address.map(|a| a.to_string()).unwrap_or_default();
-    let addresses = (text(socket.peer_addr()), text(socket.local_addr()));
-    let client = Client::new(next_id(), addresses);
+    let client = Client::new(next_id(), (socket.peer_addr(), socket.local_addr()));
     client.fd.set(socket.number());
-    client.peer.replace(socket.peer_name());
-    let _entry = place.session.roster.enter(&client);
+    client.unix.set(socket.unix_peer());
+    Some(client)
+}
+
+/// Has a client log in. A session is for the caller to serve; all else is served here.
+async fn begin(
+    come: Box<(Socket, Option<Ticket>)>,
+    place: &Place,
+    client: &Rc<Client>,
+) -> Option<Box<Session>> {
+    let (socket, ticket) = *come;
     let logins = &place.session.logins;
     LoginStats::count(&logins.connections);
-    // Boxed: a client needs all this once, and then stays for hours.
-    let entered = Box::pin(log_in(socket, ticket.as_ref(), place, &client)).await;
+    let entered = log_in(socket, ticket.as_ref(), place, client).await;
     // By now it counts among the clients, or is none.
     drop(ticket);
     match entered {
-        Ok(Entered::Nothing) => lines::closing(&client, "successful cancel request", None),
+        Ok(Entered::Nothing) => lines::closing(client, "successful cancel request", None),
         Ok(Entered::Session(session)) => {
             LoginStats::count(&logins.succeeded);
             debug!(
-                client = client.id, user = %client.user.borrow(),
-                database = %client.database.borrow(), address = %client.peer.borrow(),
+                client = client.id, user = %client.user(),
+                database = %client.database(), address = %client.peer(),
                 "client logged in"
             );
-            run(session, place, &client).await;
+            return Some(session);
         }
         Ok(Entered::Console(proved, role)) => {
             LoginStats::count(&logins.succeeded);
-            console(proved, role, place, &client).await;
+            console(proved, role, place, client).await;
         }
         Err(_) => LoginStats::count(&logins.failed), // the log has it
     }
+    None
 }
 
 /// What a login led to.
@@ -84,11 +105,12 @@ async fn log_in(
 ) -> Result<Entered, SessionError> {
     let mut refused = None;
     let entered = steps((socket, ticket), place, client, &mut refused).await;
+    client.deadline.set(None);
     if let Err(error) = &entered {
         // At all times its end is logged, with what it is told; here is the whole of it.
         debug!(
-            client = client.id, user = %client.user.borrow(),
-            database = %client.database.borrow(), address = %client.peer.borrow(),
+            client = client.id, user = %client.user(),
+            database = %client.database(), address = %client.peer(),
             %error, "login failed"
         );
         close(client, error, place);
@@ -120,7 +142,14 @@ async fn steps(
     let cx = &place.session;
     let settings = cx.settings();
     let until = Deadline::after(settings.login_timeout);
-    let greeted = match negotiate(socket, &settings, until, refused).await? {
+    client.deadline.set(until.time());
+    poll_fn(|cx| {
+        client.listen(cx);
+        Poll::Ready(())
+    })
+    .await;
+    let connection = (socket, client.who.borrow().address);
+    let greeted = match negotiate(connection, &settings, until, refused).await? {
         Hello::Cancel(key, mut stream) => {
             LoginStats::count(&cx.logins.cancel_requests);
             let patience = settings.cancel_wait_timeout;
@@ -133,12 +162,12 @@ async fn steps(
     };
     let for_console = is_console(greeted.database());
     if for_console && greeted.is_operator() {
-        let mut proved = greeted.trust(client);
+        let mut proved = greeted.trust(cx, client);
         proved.accept();
         return Ok(Entered::Console(Box::new(proved), Some(Role::Admin)));
     }
     let mut proved = if for_console && settings.method == Method::Any {
-        greeted.trust(client)
+        greeted.trust(cx, client)
     } else {
         greeted.authenticate(cx, &settings, client, refused).await?
     };
@@ -172,18 +201,18 @@ pub(super) async fn go_on(mut arrived: Box<Arrived>, place: &Place) {
             return;
         }
     };
-    client.peer.replace(socket.peer_name());
+    client.unix.set(socket.unix_peer());
     let _entry = place.session.roster.enter(&client);
     let mut refused = None;
     match arrived.go_on(&place.session, &client, socket, &mut refused) {
         Ok(session) => {
-            debug!(client = client.id, user = %client.user.borrow(), "client taken over");
+            debug!(client = client.id, user = %client.user(), "client taken over");
             run(Box::new(session), place, &client).await;
         }
         Err(error) => {
-            info!(client = client.id, user = %client.user.borrow(), %error, "client not taken over");
+            info!(client = client.id, user = %client.user(), %error, "client not taken over");
             if let Some(stream) = refused {
-                tell(stream, &error, place).await;
+                Box::pin(tell(stream, &error, place)).await;
             }
         }
     }
@@ -191,6 +220,16 @@ pub(super) async fn go_on(mut arrived: Box<Arrived>, place: &Place) {
 
 async fn run(mut session: Box<Session>, place: &Place, client: &Client) {
     let ended = session.serve(&place.session).await;
+    Box::pin(part(session, ended, place, client)).await;
+}
+
+/// Says of a session why it has ended, and hangs up.
+async fn part(
+    mut session: Box<Session>,
+    ended: Result<Farewell, SessionError>,
+    place: &Place,
+    client: &Client,
+) {
     let last = match &ended {
         Ok(Farewell::ClientLeft | Farewell::ClientVanished) => None,
         Ok(Farewell::Drained) => Some(shutting_down()),
@@ -208,8 +247,8 @@ async fn run(mut session: Box<Session>, place: &Place, client: &Client) {
         Err(error) => {
             if error.is_alarming() {
                 warn!(
-                    client = client.id, user = %client.user.borrow(),
-                    database = %client.database.borrow(), address = %client.peer.borrow(),
+                    client = client.id, user = %client.user(),
+                    database = %client.database(), address = %client.peer(),
                     %error, "session ended"
                 );
             }
@@ -225,6 +264,10 @@ async fn run(mut session: Box<Session>, place: &Place, client: &Client) {
         Err(error) => error.to_string(),
     };
     place.session.note_end(client, &reason, last.as_ref());
+    let has_left = matches!(ended, Ok(Farewell::ClientLeft | Farewell::ClientVanished));
+    if has_left && !session.owes_words() {
+        return; // it waits for nothing but the end of the connection
+    }
     // The client may not read any more; it has had its chance then.
     let _ = tokio::time::timeout(LAST_WORDS, session.finish(last.as_ref())).await;
 }
@@ -267,13 +310,13 @@ fn seat_for(
 
 /// Serves an administrator, or turns away who is none.
 async fn console(proved: Box<Proved>, role: Option<Role>, place: &Place, client: &Rc<Client>) {
-    let user = client.user.borrow().clone();
+    let user = client.user();
     let (role, _places) = match seat_for(role, &user, place) {
         Ok(seat) => seat,
         Err(error) => {
             info!(
-                client = client.id, %user, database = %client.database.borrow(),
-                address = %client.peer.borrow(), %error, "not allowed on the console"
+                client = client.id, %user, database = %client.database(),
+                address = %client.peer(), %error, "not allowed on the console"
             );
             close(client, &error, place);
             if let Ok(Some(stream)) = tokio::time::timeout(LAST_WORDS, proved.into_stream()).await {
@@ -283,8 +326,8 @@ async fn console(proved: Box<Proved>, role: Option<Role>, place: &Place, client:
         }
     };
     info!(
-        client = client.id, %user, database = %client.database.borrow(),
-        address = %client.peer.borrow(), "console opened"
+        client = client.id, %user, database = %client.database(),
+        address = %client.peer(), "console opened"
     );
     let seat = Seat {
         role,
@@ -295,8 +338,8 @@ async fn console(proved: Box<Proved>, role: Option<Role>, place: &Place, client:
         Ok(()) => "client close request",
         Err(error) => {
             debug!(
-                client = client.id, %user, database = %client.database.borrow(),
-                address = %client.peer.borrow(), %error, "console client lost"
+                client = client.id, %user, database = %client.database(),
+                address = %client.peer(), %error, "console client lost"
             );
             VANISHED
         }

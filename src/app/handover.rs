@@ -154,9 +154,9 @@ fn linked_to(server: i32, clients: &[Descriptor]) -> i32 {
 pub(super) fn row_of(client: &Client) -> Descriptor {
     let server = client.server.borrow();
     Descriptor {
-        user: client.user.borrow().clone(),
-        database: client.database.borrow().clone(),
-        address: client.addresses.0.clone(),
+        user: client.user().to_string(),
+        database: client.database().to_string(),
+        address: client.address(),
         link: server.as_ref().map_or(0, |server| server.fd),
         ..row(client.fd.get(), "client")
     }

@@ -112,9 +112,11 @@ async fn obey(place: Rc<Place>, number: usize, mut orders: UnboundedReceiver<Ord
             }
             Order::Connection(socket, ticket) => {
                 let place = place.clone();
+                // Boxed, as it goes on before the client has logged in, and that may be long.
+                let come = Box::new((socket, ticket));
                 tokio::task::spawn_local(async move {
                     let _leave = Leave(place.process.clone(), number);
-                    connection::serve(socket, ticket, &place).await;
+                    connection::serve(come, &place).await;
                 });
             }
             Order::Drain => place.session.drain(),
@@ -127,10 +129,9 @@ async fn obey(place: Rc<Place>, number: usize, mut orders: UnboundedReceiver<Ord
             }
             Order::KillAll(database, error) => {
                 for client in place.session.roster.all() {
-                    let concerned = database
-                        .as_ref()
-                        .is_none_or(|d| *d == *client.database.borrow());
-                    if concerned && !is_console(&client.database.borrow()) {
+                    let its = client.database();
+                    let concerned = database.as_ref().is_none_or(|d| **d == *its);
+                    if concerned && !is_console(&its) {
                         client.end(error.clone());
                     }
                 }
@@ -168,6 +169,7 @@ fn not_flushed() -> ErrorResponse {
 fn row(client: &Client) -> ClientRow {
     let server = client.server.borrow();
     let admission = client.admission.borrow();
+    let who = client.who.borrow();
     let state = match client.state.get() {
         ClientState::Active => "active",
         ClientState::Idle => "idle",
@@ -176,24 +178,24 @@ fn row(client: &Client) -> ClientRow {
     };
     ClientRow {
         id: client.id,
-        user: client.user.borrow().clone(),
-        database: client.database.borrow().clone(),
+        user: who.user.to_string(),
+        database: who.database.to_string(),
         replication: client.replication.get(),
         state,
-        address: client.addresses.0.clone(),
-        local_address: client.addresses.1.clone(),
+        address: who.address_text(),
+        local_address: client.local.map(|a| a.to_string()).unwrap_or_default(),
         connected: client.connected,
         in_state: client.since.get().elapsed(),
         server: server.as_ref().map_or(0, |server| server.id),
         server_pid: server.as_ref().map_or(0, |server| server.pid),
-        tls: client.tls.borrow().clone(),
-        application_name: client.application_name.borrow().clone(),
+        tls: client.tls.borrow().to_string(),
+        application_name: who.application_name.to_string(),
         prepared: client.prepared.get(),
-        role: client.role.borrow().clone(),
-        pool_user: client.pool_user.borrow().clone(),
+        role: who.role.to_string(),
+        pool_user: who.server_user.to_string(),
         grant: admission.as_ref().and_then(Admission::grant),
         until: admission.as_ref().and_then(Admission::until),
-        who: (**client.who.borrow()).clone(),
+        who: (**who).clone(),
     }
 }
 

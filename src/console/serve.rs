@@ -253,7 +253,7 @@ impl Line {
             match client.take_signal() {
                 Signal::CancelWait => return Poll::Ready(Interruption::Cancel),
                 Signal::End(error) => {
-                    return Poll::Ready(Interruption::Parting(Parting::Told(error)));
+                    return Poll::Ready(Interruption::Parting(Parting::Told(*error)));
                 }
                 Signal::None
                 | Signal::StopStatement
@@ -283,7 +283,7 @@ impl Line {
     }
 
     pub(super) fn user(&self) -> String {
-        self.client.user.borrow().clone()
+        self.client.user().to_string()
     }
 }
 
@@ -296,7 +296,7 @@ pub fn is_of_our_user(stream: &Stream) -> bool {
 /// Whether others want the client to go.
 fn ended(client: &Client, cx: &mut Context<'_>) -> Option<Parting> {
     match client.take_signal() {
-        Signal::End(error) => Some(Parting::Told(error)),
+        Signal::End(error) => Some(Parting::Told(*error)),
         // There is nothing to give up waiting for.
         Signal::CancelWait
         | Signal::None

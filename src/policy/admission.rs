@@ -121,6 +121,9 @@ impl Policy {
     /// When a database may only be read, whatever the role.
     pub fn maintenance_of(&self, database: &str) -> Arc<[Window]> {
         let of_database = self.database_maintenance.get(database);
+        if self.maintenance.is_empty() && of_database.is_none() {
+            return Arc::default(); // no memory of its own
+        }
         let windows = self.maintenance.iter();
         let windows = windows.chain(of_database.into_iter().flatten());
         windows.cloned().collect()
@@ -169,6 +172,13 @@ impl Admission {
     /// As what.
     pub fn role(&self) -> &Arc<Role> {
         &self.role
+    }
+
+    /// Replaces a role that is the user's own by an equal one, which others have as well.
+    pub fn share_own_role(&mut self, shared: impl FnOnce(&Arc<Role>) -> Arc<Role>) {
+        if self.grant.is_none() {
+            self.role = shared(&self.role);
+        }
     }
 
     /// Whether the role is one of the settings, with a pool of its own; else it is the user's

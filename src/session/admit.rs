@@ -8,7 +8,7 @@ use crate::policy::classification::{Setting, Value};
 use crate::policy::role::Role;
 use crate::pool::Pool;
 use crate::session::asked::Asked;
-use crate::session::audit::{Event, EventKind, Who};
+use crate::session::audit::{Event, EventKind};
 use crate::session::context::Context;
 use crate::session::error::SessionError;
 use crate::session::guard::Guard;
@@ -30,22 +30,21 @@ impl Proved {
         );
         let user = self.identity.user();
         match admitted {
-            Ok(admission) => {
-                client.role.replace(admission.role().name.to_string());
+            Ok(mut admission) => {
+                admission.share_own_role(|own| cx.alike.free_role(own));
                 client.admission.replace(Some(admission.clone()));
-                client.who.replace(Rc::new(
-                    self.who(client, &admission.role().name.to_string()),
-                ));
+                self.note(cx, client, admission.role().name.as_str());
                 self.accept();
                 Ok(admission)
             }
             Err(error @ NotAdmitted) => {
                 tracing::info!(
                     client = client.id, %user, database = %self.database,
-                    address = client.addresses.0, method = %self.identity.method(), %error,
+                    address = client.address(), method = %self.identity.method(), %error,
                     "login refused"
                 );
-                let who = self.who(client, "");
+                self.note(cx, client, "");
+                let who = client.who.borrow().clone();
                 let policy = cx.bench.policy();
                 let event = Event {
                     reason: "no grant gives a role to this client",
@@ -118,17 +117,8 @@ impl Proved {
     }
 
     /// Writes down that a session begins.
-    pub(super) fn note_start(
-        &self,
-        cx: &Context,
-        client: &Client,
-        admission: &Admission,
-        pool: &Pool,
-    ) -> Result<()> {
-        let mut who = self.who(client, admission.role().name.as_str());
-        who.server_user = pool.user().to_string();
-        client.pool_user.replace(who.server_user.clone());
-        client.who.replace(Rc::new(who));
+    pub(super) fn note_start(&self, cx: &Context, client: &Client, pool: &Pool) -> Result<()> {
+        client.note(|who| who.server_user = cx.alike.name(pool.user().as_str()));
         let who = client.who.borrow().clone();
         let event = Event {
             verdict: "allow",
@@ -146,7 +136,8 @@ impl Proved {
         })
     }
 
-    fn who(&self, client: &Client, role: &str) -> Who {
+    /// Shows others who has come, and in which role.
+    fn note(&self, cx: &Context, client: &Client, role: &str) {
         let names = self.identity.certificate();
         let all = names.map(|names| {
             let alternatives = names.dns.iter().chain(&names.uris);
@@ -157,20 +148,17 @@ impl Proved {
                 .cloned()
                 .collect()
         });
-        Who {
-            session: client.id,
-            address: client.addresses.0.clone(),
-            user: self.identity.user().to_string(),
-            method: self.identity.method().as_str(),
-            certificate: all.unwrap_or_default(),
-            token: self.identity.token().map(|token| {
-                let subject = token.claim("sub").next().unwrap_or_default();
-                (token.issuer().to_owned(), subject.to_owned())
-            }),
-            role: role.to_owned(),
-            server_user: String::new(),
-            database: self.database.to_string(),
-            application_name: client.application_name.borrow().clone(),
-        }
+        let token = self.identity.token().map(|token| {
+            let subject = token.claim("sub").next().unwrap_or_default();
+            Box::new((token.issuer().to_owned(), subject.to_owned()))
+        });
+        client.note(|who| {
+            who.user = cx.alike.name(self.identity.user().as_str());
+            who.method = self.identity.method().as_str();
+            who.certificate = all.unwrap_or_default();
+            who.token = token;
+            who.role = cx.alike.name(role);
+            who.database = cx.alike.name(self.database.as_str());
+        });
     }
 }

@@ -1,5 +1,8 @@
 //! What is worth an entry in the audit log, and who writes it; `telemetry` implements that.
 
+use std::cell::Cell;
+use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::policy::classification::Classification;
@@ -72,7 +75,7 @@ impl<'a> Event<'a> {
     pub fn new(kind: EventKind, who: &'a Who, generation: u64) -> Self {
         Self {
             kind,
-            reference: getrandom::u64().unwrap_or_default(),
+            reference: reference(),
             who,
             protocol: "",
             sql: None,
@@ -89,6 +92,21 @@ impl<'a> Event<'a> {
             reason: "",
         }
     }
+}
+
+/// A number that no other entry has. It is no secret, so the system is asked for a random one
+/// only once a thread: the rest follow by SplitMix64, <https://doi.org/10.1145/2714064.2660195>.
+pub(super) fn reference() -> u64 {
+    thread_local! {
+        static LAST: Cell<u64> = Cell::new(getrandom::u64().unwrap_or_default());
+    }
+    LAST.with(|last| {
+        let seed = last.get().wrapping_add(0x9e37_79b9_7f4a_7c15);
+        last.set(seed);
+        let mixed = (seed ^ (seed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^ (mixed >> 31)
+    })
 }
 
 /// What happened.
@@ -122,27 +140,34 @@ impl EventKind {
     }
 }
 
-/// Whose session it is; made once for each.
+/// Whose session it is; made once for each, of names that many have in one copy.
 #[derive(Clone, Debug, Default)]
 pub struct Who {
     /// The number of the session.
     pub session: u64,
-    /// Its address and port; empty for a Unix socket.
-    pub address: String,
+    /// Its address and port; `None` for a Unix socket.
+    pub address: Option<SocketAddr>,
     /// The user.
-    pub user: String,
+    pub user: Arc<str>,
     /// How the user was proved.
     pub method: &'static str,
     /// Names in the client's certificate.
-    pub certificate: Vec<String>,
+    pub certificate: Box<[String]>,
     /// Issuer and subject of the client's token.
-    pub token: Option<(String, String)>,
+    pub token: Option<Box<(String, String)>>,
     /// The role.
-    pub role: String,
+    pub role: Arc<str>,
     /// The user on the server.
-    pub server_user: String,
+    pub server_user: Arc<str>,
     /// The database.
-    pub database: String,
+    pub database: Arc<str>,
     /// What the client says its program is.
-    pub application_name: String,
+    pub application_name: Arc<str>,
+}
+
+impl Who {
+    /// Its address and port as text; empty for a Unix socket.
+    pub fn address_text(&self) -> String {
+        self.address.map(|a| a.to_string()).unwrap_or_default()
+    }
 }

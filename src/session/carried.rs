@@ -21,7 +21,6 @@ use crate::pool::server::Server;
 use crate::pool::tracked::Values;
 use crate::pool::workshop::raise_ids;
 use crate::pool::{Lease, Member, Pool, Pools};
-use crate::session::audit::Who;
 use crate::session::context::Context;
 use crate::session::downstream::Downstream;
 use crate::session::error::SessionError;
@@ -132,9 +131,9 @@ impl Parts<'_> {
         Some(Carried {
             fd: descriptor.as_raw_fd(),
             socket: Some(descriptor.try_clone_to_owned().ok()?),
-            address: self.client.addresses.0.clone(),
-            user: self.client.user.borrow().clone(),
-            database: self.client.database.borrow().clone(),
+            address: self.client.address(),
+            user: self.client.user().to_string(),
+            database: self.client.database().to_string(),
             key: Printable(self.client.key_bytes()?),
             values: named(tracked, &line.values),
             server,
@@ -145,8 +144,8 @@ impl Parts<'_> {
             },
             id: self.client.id,
             method: identity.method().to_string(),
-            role: Some(self.client.role.borrow().clone()),
-            application_name: self.client.application_name.borrow().clone(),
+            role: Some(self.client.who.borrow().role.to_string()),
+            application_name: self.client.who.borrow().application_name.to_string(),
             connected: micros(self.client.connected),
             told: named(tracked, &line.told),
             initial: named(tracked, self.initial),
@@ -262,21 +261,15 @@ impl Arrived {
         let gone = || std::io::Error::from(std::io::ErrorKind::NotConnected);
         let socket = self.carried.socket.take().ok_or_else(gone)?;
         let socket = Socket::from_descriptor(socket)?;
-        let text = |address: Option<std::net::SocketAddr>| {
-            address
-                .map(|address| address.to_string())
-                .unwrap_or_default()
-        };
-        let addresses = (text(socket.peer_addr()), text(socket.local_addr()));
+        let addresses = (socket.peer_addr(), socket.local_addr());
         let since = std::time::Duration::from_micros(self.carried.connected);
         let connected = SystemTime::UNIX_EPOCH + since;
         let client = Client::since(self.carried.id, addresses, connected);
         client.fd.set(socket.number());
-        client.user.replace(self.carried.user.clone());
-        client.database.replace(self.carried.database.clone());
-        client
-            .application_name
-            .replace(self.carried.application_name.clone());
+        client.note(|who| {
+            who.user = self.carried.user.as_str().into();
+            who.database = self.carried.database.as_str().into();
+        });
         Ok((client, socket))
     }
 
@@ -326,20 +319,14 @@ impl Carried {
     ) -> Session {
         let secret = self.secret(&cx.settings());
         let carried = self;
-        let role = admission.role().name.to_string();
-        client.role.replace(role.clone());
-        client.pool_user.replace(pool.user().to_string());
-        client.who.replace(Rc::new(Who {
-            session: client.id,
-            address: client.addresses.0.clone(),
-            user: carried.user.clone(),
-            method: admission.identity().method().as_str(),
-            role,
-            server_user: pool.user().to_string(),
-            database: carried.database,
-            application_name: carried.application_name,
-            ..Who::default()
-        }));
+        client.note(|who| {
+            who.user = cx.alike.name(&carried.user);
+            who.method = admission.identity().method().as_str();
+            who.role = cx.alike.name(admission.role().name.as_str());
+            who.server_user = cx.alike.name(pool.user().as_str());
+            who.database = cx.alike.name(&carried.database);
+            who.application_name = cx.alike.name(&carried.application_name);
+        });
         client.admission.replace(Some(admission.clone()));
         cx.limit(client);
         if let Ok(key) = CancelKey::parse(&carried.key.0) {
@@ -365,7 +352,7 @@ impl Carried {
         inbox.put(&carried.unread.0);
         let linked = lease.map(|mut lease| {
             lease.server().info.lend(client.id, Instant::now());
-            lease
+            Box::new(lease)
         });
         Session {
             line: Line {

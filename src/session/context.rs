@@ -11,6 +11,7 @@ use crate::auth::scram::Verifier;
 use crate::auth::secret::Secret;
 use crate::policy::admission::Admission;
 use crate::pool::Pools;
+use crate::session::alike::Alike;
 use crate::session::audit::{Event, EventKind};
 use crate::session::bench::Bench;
 use crate::session::keys::Naming;
@@ -43,6 +44,8 @@ pub struct Context {
     settings: RefCell<Arc<SessionSettings>>,
     /// Verifiers derived from plain passwords, and the secrets they were derived from.
     verifiers: RefCell<Verifiers>,
+    /// Of what many clients have alike, one copy.
+    pub(super) alike: Alike,
     /// No new clients; old ones leave when they fall idle.
     draining: Cell<bool>,
 }
@@ -70,6 +73,7 @@ impl Context {
             roster: Roster::default(),
             finds_verifiers: Cell::new(true),
             verifiers: RefCell::default(),
+            alike: Alike::default(),
             draining: Cell::new(false),
         }
     }
@@ -101,7 +105,7 @@ impl Context {
                 .idle_timeout
                 .set(timeouts.idle.or(settings.idle_timeout));
             client.max_packet_size.set(settings.max_packet_size);
-            client.progress.limit(timeouts);
+            client.progress.limit(self.alike.timeouts(timeouts));
         }
     }
 

@@ -262,7 +262,7 @@ impl Guard {
             ..Event::new(EventKind::Breach, &self.who, self.generation)
         };
         tracing::error!(
-            client = self.client.id, user = self.who.user, role = self.who.role, %reason,
+            client = self.client.id, user = &*self.who.user, role = &*self.who.role, %reason,
             "breach: session closed"
         );
         // It is closed whether or not that can be written down.

@@ -10,27 +10,27 @@ use crate::session::roster::Client;
 
 /// The client has said who it is, and is to prove it.
 pub(super) fn login_attempt(client: &Client, replication: Option<&str>) {
-    let (database, user) = (client.database.borrow(), client.user.borrow());
+    let (database, user) = (client.database(), client.user());
     let tls = client.tls.borrow();
-    let tls = if tls.is_empty() { "no" } else { tls.as_str() };
+    let tls = if tls.is_empty() { "no" } else { &**tls };
     let replication = replication_kind(replication);
     info!(
         target: lines::CONNECTIONS, client = client.id, %database, %user,
-        address = %client.peer.borrow(), tls, replication,
+        address = %client.peer(), tls, replication,
         "login attempt: db={database} user={user} tls={tls} replication={replication}"
     );
 }
 
 /// The connection ends, for a reason; whoever is told of it is told `error`.
 pub fn closing(client: &Client, reason: &str, error: Option<&str>) {
-    let (database, user) = (client.database.borrow(), client.user.borrow());
-    let address = client.peer.borrow();
+    let (database, user) = (client.database(), client.user());
     let age = SystemTime::now()
         .duration_since(client.connected)
         .unwrap_or_default()
         .as_secs();
     info!(
-        target: lines::DISCONNECTIONS, client = client.id, %database, %user, %address, reason, age,
+        target: lines::DISCONNECTIONS, client = client.id, %database, %user,
+        address = %client.peer(), reason, age,
         "closing because: {reason} (age={age}s)"
     );
     if let Some(error) = error {
@@ -41,8 +41,8 @@ pub fn closing(client: &Client, reason: &str, error: Option<&str>) {
 /// The client is the first to get a server of the reserve.
 pub(super) fn from_reserve(client: &Client) {
     warn!(
-        target: lines::PLAIN, client = client.id, database = %client.database.borrow(),
-        user = %client.user.borrow(), address = %client.peer.borrow(),
+        target: lines::PLAIN, client = client.id, database = %client.database(),
+        user = %client.user(), address = %client.peer(),
         "taking connection from reserve_pool"
     );
 }
@@ -50,8 +50,8 @@ pub(super) fn from_reserve(client: &Client) {
 /// The client is told an error that is the pooler's own.
 pub fn pooler_error(client: &Client, error: &str) {
     warn!(
-        target: lines::POOLER_ERRORS, client = client.id, database = %client.database.borrow(),
-        user = %client.user.borrow(), address = %client.peer.borrow(), error,
+        target: lines::POOLER_ERRORS, client = client.id, database = %client.database(),
+        user = %client.user(), address = %client.peer(), error,
         "pooler error: {error}"
     );
 }

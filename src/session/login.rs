@@ -92,7 +92,7 @@ impl Greeted {
         client: &Rc<Client>,
         refused: &mut Option<Stream>,
     ) -> Result<Proved> {
-        self.note(client);
+        self.note(cx, client);
         let demand = match self.demand(cx, settings) {
             Ok(demand) => demand,
             Err(error) => {
@@ -100,8 +100,9 @@ impl Greeted {
                 return Err(error);
             }
         };
-        let (user, database) = (demand.user.clone(), DatabaseName::new(self.database()));
-        client.user.replace(user.to_string());
+        let (user, database): (UserName, DatabaseName) =
+            (demand.user.clone(), cx.alike.name(self.database()).into());
+        client.note(|who| who.user = cx.alike.name(user.as_str()));
         lines::login_attempt(client, self.parameters.value("replication"));
         let mut secret = settings.users.get(user.as_str()).cloned();
         let mut found = Found::NotAsked;
@@ -170,21 +171,22 @@ impl Greeted {
 
 impl Greeted {
     /// Shows others who wants to log in.
-    fn note(&self, client: &Client) {
-        let user = self.parameters.value("user").unwrap_or_default();
-        client.user.replace(user.to_owned());
-        client.database.replace(self.database().to_owned());
-        client.tls.replace(self.stream.tls().unwrap_or_default());
-        if let Some(name) = self.parameters.value("application_name") {
-            client.application_name.replace(name.to_owned());
-        }
+    fn note(&self, cx: &Context, client: &Client) {
+        let tls = self.stream.tls().unwrap_or_default();
+        client.tls.replace(tls.into_boxed_str());
+        let value = |name| self.parameters.value(name).unwrap_or_default();
+        client.note(|who| {
+            who.user = cx.alike.name(value("user"));
+            who.database = cx.alike.name(self.database());
+            who.application_name = cx.alike.name(value("application_name"));
+        });
     }
 
     /// Where the client comes from.
     pub(super) fn origin(&self) -> Origin {
         let socket = self.stream.socket();
         Origin {
-            address: socket.peer_addr().map(|address| address.ip()),
+            address: self.address.map(|address| address.ip()),
             uid: socket.peer_uid(),
             tls: self.stream.is_tls(),
         }

@@ -3,7 +3,8 @@
 //! Nothing here reads the clock: the relay brings the times that it has, and where it has none
 //! the worker's tick, which looks at every client ten times a second, puts in its own.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use crate::pool::timeouts::Timeouts;
@@ -12,7 +13,7 @@ use crate::wire::pooler_error::PoolerError;
 /// What a client that has a server does with it.
 #[derive(Debug, Default)]
 pub struct Progress {
-    timeouts: Cell<Timeouts>,
+    timeouts: RefCell<Option<Rc<Timeouts>>>,
     doing: Cell<Doing>,
     /// When the transaction began.
     transaction: Cell<Option<Instant>>,
@@ -40,8 +41,8 @@ enum Doing {
 
 impl Progress {
     /// Sets how long things may last from now on.
-    pub(super) fn limit(&self, timeouts: Timeouts) {
-        self.timeouts.set(timeouts);
+    pub(super) fn limit(&self, timeouts: impl Into<Rc<Timeouts>>) {
+        self.timeouts.replace(Some(timeouts.into()));
     }
 
     /// Notes that the client begins to wait for a server.
@@ -88,9 +89,14 @@ impl Progress {
         }
     }
 
+    fn timeouts(&self) -> Timeouts {
+        let timeouts = self.timeouts.borrow();
+        timeouts.as_deref().copied().unwrap_or_default()
+    }
+
     /// Which timeout the client has reached with its server, if one.
     pub(super) fn overtime(&self, now: Instant) -> Option<PoolerError> {
-        let timeouts = self.timeouts.get();
+        let timeouts = self.timeouts();
         let over = |since: Instant, limit: Option<Duration>| is_over(since, now, limit);
         match self.doing.get() {
             Doing::Nothing => return None,
@@ -109,7 +115,7 @@ impl Progress {
 
     /// What is to become of a client that waits for a server since `since`.
     pub(super) fn patience(&self, since: Instant, now: Instant) -> Patience {
-        let timeouts = self.timeouts.get();
+        let timeouts = self.timeouts();
         if is_over(since, now, timeouts.query) {
             return Patience::QueryTimeout;
         }

@@ -451,7 +451,7 @@ impl Exchange<'_> {
     fn signals(&mut self, server: &mut Server, cx: &Context<'_>) -> Result<()> {
         match self.client.take_signal() {
             Signal::None | Signal::TellWaiting | Signal::WaitTimeout(_) => Ok(()),
-            Signal::End(error) => Err(SessionError::Refused(error)),
+            Signal::End(error) => Err(SessionError::Refused(*error)),
             Signal::StopStatement => {
                 self.stop_statement(server, cx);
                 Ok(())

@@ -2,6 +2,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
+use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Waker};
@@ -24,26 +25,18 @@ use crate::wire::pooler_error::PoolerError;
 pub struct Client {
     /// A number that no other connection of this process has.
     pub id: u64,
-    /// Its name and database, once known.
-    pub user: RefCell<String>,
-    /// See `user`.
-    pub database: RefCell<String>,
-    /// Its role, and the user of the servers it uses, once known.
-    pub role: RefCell<String>,
-    /// See `role`.
-    pub pool_user: RefCell<String>,
-    /// What it says its program is.
-    pub application_name: RefCell<String>,
-    /// The client's address and port, and ours; empty for a Unix socket.
-    pub addresses: (String, String),
-    /// Where it is, for the log: `host:port` or `unix(pid):port`.
-    pub peer: RefCell<String>,
+    /// Who it is, as far as that is known; for the audit log as well.
+    pub who: RefCell<Rc<Who>>,
+    /// Our address and port; `None` for a Unix socket.
+    pub local: Option<SocketAddr>,
+    /// Its process, and the port in the name of its Unix socket.
+    pub unix: Cell<Option<(i32, u16)>>,
     /// The number of its socket's descriptor.
     pub fd: Cell<i32>,
     /// When it came.
     pub connected: SystemTime,
     /// TLS version and cipher; empty without.
-    pub tls: RefCell<String>,
+    pub tls: RefCell<Box<str>>,
     /// `none`, `logical` or `physical`.
     pub replication: Cell<&'static str>,
     /// What it is doing.
@@ -62,9 +55,8 @@ pub struct Client {
     pub server: RefCell<Option<Arc<ServerInfo>>>,
     /// As what it was let in.
     pub admission: RefCell<Option<Admission>>,
-    /// The same for the audit log.
-    pub who: RefCell<Rc<Who>>,
-    /// When the statement that runs has taken too long. `None`: no limit, or none runs.
+    /// When the statement that runs, or the login, has taken too long. `None`: no limit, or there
+    /// is neither.
     pub deadline: Cell<Option<Instant>>,
     /// What runs on its server is a statement of ours, which prepares it for the client.
     pub(super) is_settling: Cell<bool>,
@@ -75,6 +67,9 @@ pub struct Client {
     signal: RefCell<Signal>,
     waker: RefCell<Option<Waker>>,
 }
+
+/// A client's address and port, and ours; `None` for a Unix socket.
+pub type Addresses = (Option<SocketAddr>, Option<SocketAddr>);
 
 /// Who has to take notice that a client was admitted anew, and has not.
 #[derive(Debug, Default)]
@@ -102,7 +97,7 @@ pub enum Signal {
     /// To give up waiting for a server: the client's own wish.
     CancelWait,
     /// To end, with this error.
-    End(ErrorResponse),
+    End(Box<ErrorResponse>),
     /// Nothing.
     #[default]
     None,
@@ -116,21 +111,22 @@ pub enum Signal {
 
 impl Client {
     /// A client that has just connected.
-    pub fn new(id: u64, addresses: (String, String)) -> Rc<Self> {
+    pub fn new(id: u64, addresses: Addresses) -> Rc<Self> {
         Self::since(id, addresses, SystemTime::now())
     }
 
     /// A client that connected at this time, to a process whose place this one has taken.
-    pub fn since(id: u64, addresses: (String, String), connected: SystemTime) -> Rc<Self> {
+    pub fn since(id: u64, (address, local): Addresses, connected: SystemTime) -> Rc<Self> {
+        let who = Who {
+            session: id,
+            address,
+            ..Who::default()
+        };
         Rc::new(Self {
             id,
-            user: RefCell::default(),
-            database: RefCell::default(),
-            role: RefCell::default(),
-            pool_user: RefCell::default(),
-            application_name: RefCell::default(),
-            addresses,
-            peer: RefCell::default(),
+            who: RefCell::new(Rc::new(who)),
+            local,
+            unix: Cell::new(None),
             fd: Cell::new(0),
             connected,
             tls: RefCell::default(),
@@ -143,7 +139,6 @@ impl Client {
             prepared: Cell::new(0),
             server: RefCell::default(),
             admission: RefCell::default(),
-            who: RefCell::default(),
             deadline: Cell::new(None),
             is_settling: Cell::new(false),
             readmitted: Readmitted::default(),
@@ -152,6 +147,35 @@ impl Client {
             signal: RefCell::default(),
             waker: RefCell::default(),
         })
+    }
+
+    /// The name it says it has, once it has said so.
+    pub fn user(&self) -> Arc<str> {
+        self.who.borrow().user.clone()
+    }
+
+    /// The database it asks for, once it has said so.
+    pub fn database(&self) -> Arc<str> {
+        self.who.borrow().database.clone()
+    }
+
+    /// Its address and port; empty for a Unix socket.
+    pub fn address(&self) -> String {
+        self.who.borrow().address_text()
+    }
+
+    /// Where it is, for the log: `host:port` or `unix(pid):port`.
+    pub fn peer(&self) -> String {
+        match (self.who.borrow().address, self.unix.get()) {
+            (Some(address), _) => address.to_string(),
+            (None, Some((pid, port))) => format!("unix({pid}):{port}"),
+            (None, None) => "unknown".to_owned(), // it is gone already
+        }
+    }
+
+    /// Notes what has become known of who it is.
+    pub(super) fn note(&self, change: impl FnOnce(&mut Who)) {
+        change(Rc::make_mut(&mut self.who.borrow_mut()));
     }
 
     /// Its cancel key as it is sent.
@@ -189,7 +213,7 @@ impl Client {
 
     /// Ends the client.
     pub fn end(&self, error: ErrorResponse) {
-        self.signal.replace(Signal::End(error));
+        self.signal.replace(Signal::End(Box::new(error)));
         self.wake();
     }
 
@@ -210,25 +234,32 @@ impl Client {
     fn expire(&self, now: Instant) {
         if self.deadline.get().is_some_and(|deadline| now >= deadline) {
             self.deadline.set(None);
-            self.signal(Signal::StopStatement);
+            match self.state.get() {
+                ClientState::Login => self.wake(), // the login sees for itself what time it is
+                ClientState::Active | ClientState::Idle | ClientState::Waiting => {
+                    self.signal(Signal::StopStatement);
+                }
+            }
         }
         let since = self.since.get();
         match self.state.get() {
             ClientState::Active => {
                 if let Some(error) = self.progress.overtime(now) {
-                    self.signal(Signal::End(error.into()));
+                    self.signal(Signal::End(Box::new(error.into())));
                 }
             }
             ClientState::Idle => {
                 let silent = now.saturating_duration_since(since);
                 if self.idle_timeout.get().is_some_and(|limit| silent >= limit) {
-                    self.signal(Signal::End(PoolerError::ClientIdleTimeout.into()));
+                    self.signal(Signal::End(Box::new(PoolerError::ClientIdleTimeout.into())));
                 }
             }
             ClientState::Login => {}
             ClientState::Waiting => match self.progress.patience(since, now) {
                 Patience::QueryTimeout => {
-                    self.signal(Signal::End(PoolerError::QueryTimeoutWaiting.into()));
+                    self.signal(Signal::End(Box::new(
+                        PoolerError::QueryTimeoutWaiting.into(),
+                    )));
                 }
                 Patience::Tell if matches!(*self.signal.borrow(), Signal::None) => {
                     self.signal(Signal::TellWaiting);
@@ -316,7 +347,7 @@ impl Roster {
         self.select(|client| {
             let logged_in = client.state.get() != ClientState::Login;
             // Not those of the console, which have no pool.
-            let served = !client.pool_user.borrow().is_empty();
+            let served = !client.who.borrow().server_user.is_empty();
             logged_in && served && !client.standstill.is_standing()
         })
     }

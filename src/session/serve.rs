@@ -49,14 +49,14 @@ pub struct Session {
     pub(super) extra: Arc<Parameters>,
     /// The tracked values the client began with: what RESET gives it back.
     pub(super) initial: Values,
-    pub(super) replication: Option<Replication>,
+    pub(super) replication: Option<Box<Replication>>,
     /// Whether the pool is one of servers that only read, where that changes with time.
     pub(super) reads_only: Option<bool>,
     /// Held, not read: its place among the clients, its user's, and its role's, and its own
     /// pool.
     pub(super) _places: Places,
     /// The server that it had in another process, whose place this one has taken.
-    pub(super) linked: Option<Lease>,
+    pub(super) linked: Option<Box<Lease>>,
 }
 
 /// What a session holds as long as it lasts.
@@ -81,8 +81,7 @@ impl Session {
     pub async fn serve(&mut self, cx: &Context) -> Result<Farewell> {
         let mut now = Instant::now();
         loop {
-            let linked = self.linked.take();
-            let is_linked = linked.is_some();
+            let is_linked = self.linked.is_some();
             self.client.enter(ClientState::Idle, now);
             // A part of a message that came with the last exchange has been counted there.
             let counted = self.line.inbox.unread().len();
@@ -90,13 +89,16 @@ impl Session {
                 return Ok(farewell);
             }
             let began = Instant::now();
-            let got = match linked {
-                Some(lease) => Some((lease, began)),
-                None => self.checkout(cx, began).await?,
-            };
-            let Some((mut lease, lent)) = got else {
-                now = Instant::now();
-                continue;
+            let (mut lease, lent) = match self.at_hand(cx) {
+                Some(lease) => (lease, began),
+                // Boxed: an idle client need not keep room for this.
+                None => match Box::pin(self.checkout(cx, began)).await? {
+                    Some(got) => got,
+                    None => {
+                        now = Instant::now();
+                        continue;
+                    }
+                },
             };
             self.client.enter(ClientState::Active, lent);
             self.client.progress.begins(began);
@@ -148,6 +150,11 @@ impl Session {
         }
     }
 
+    /// Whether the client is still to be sent something, TLS's goodbye included.
+    pub fn owes_words(&self) -> bool {
+        !self.line.outbox.is_empty() || self.line.stream.is_tls()
+    }
+
     /// Sends what still waits, a last error if there is one, and hangs up. Not cancel safe.
     ///
     /// # Errors
@@ -167,7 +174,7 @@ impl Session {
         let (mut wants, mut is_woken) = (0, false);
         poll_fn(|task| {
             match client.take_signal() {
-                Signal::End(error) => return Poll::Ready(Err(SessionError::Refused(error))),
+                Signal::End(error) => return Poll::Ready(Err(SessionError::Refused(*error))),
                 Signal::CancelWait
                 | Signal::None
                 | Signal::StopStatement
@@ -263,7 +270,8 @@ impl Session {
             let values = (&server.values, &self.line.values);
             let extra = (&*server.applied, &*self.extra);
             if let Some(sql) = self.pool.tracked().statement(values, extra) {
-                self.run(server, &sql).await?;
+                // Boxed: an idle client need not keep room for this.
+                Box::pin(self.run(server, &sql)).await?;
                 server.applied = self.extra.clone();
             }
             self.line.values = server.values.clone();

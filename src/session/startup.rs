@@ -2,6 +2,7 @@
 
 use std::future::poll_fn;
 use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use tokio::io::AsyncWriteExt;
@@ -38,6 +39,8 @@ pub enum Hello {
 #[derive(Debug)]
 pub struct Greeted {
     pub(super) stream: Stream,
+    /// Its address and port; `None` for a Unix socket.
+    pub(super) address: Option<SocketAddr>,
     pub(super) inbox: Inbox,
     pub(super) outbox: Outbox,
     /// When the login must have ended.
@@ -50,12 +53,12 @@ pub struct Greeted {
 
 /// Reads up to the StartupMessage, with TLS where the client asks for it. Not cancel safe.
 ///
-/// On an error, `refused` gets the connection if the client can still be told.
+/// `address` is the client's, on a TCP socket. On an error, `refused` gets the connection if the client can still be told.
 ///
 /// # Errors
 /// The client broke the protocol or is not let in without TLS.
 pub async fn negotiate(
-    socket: Socket,
+    (socket, address): (Socket, Option<SocketAddr>),
     settings: &SessionSettings,
     until: Deadline,
     refused: &mut Option<Stream>,
@@ -64,6 +67,7 @@ pub async fn negotiate(
         settings.tls.is_some() && until.hold(first_byte(&socket)).await? == Some(TLS_HANDSHAKE);
     let mut opening = Opening {
         stream: Stream::Plain(socket),
+        address,
         inbox: Inbox::default(),
         settings,
         until,
@@ -88,6 +92,7 @@ pub async fn negotiate(
 
 struct Opening<'a> {
     stream: Stream,
+    address: Option<SocketAddr>,
     inbox: Inbox,
     settings: &'a SessionSettings,
     until: Deadline,
@@ -181,6 +186,7 @@ impl Opening<'_> {
         };
         Ok(Hello::Startup(Greeted {
             stream: self.stream,
+            address: self.address,
             inbox: self.inbox,
             outbox,
             until: self.until,

@@ -96,7 +96,7 @@ impl Proved {
         self.check_settings(cx, client, &asked)?;
         if settings.application_name_add_host {
             let name = self.name_with_host(&asked);
-            client.application_name.replace(name.clone());
+            client.note(|who| who.application_name = cx.alike.name(&name));
             asked.settings.set("application_name", &name);
         }
         if let Some(template) = &role.application_name {
@@ -138,7 +138,7 @@ impl Proved {
         let replicates = asked.replication.is_some();
         let limit = pool.settings().query_timeout;
         let reported = within(limit, reported(&mut pool, find_pool, replicates)).await?;
-        self.note_start(cx, client, &admission, &pool)?;
+        self.note_start(cx, client, &pool)?;
         Ok(Prepared {
             admission,
             pool,
@@ -204,7 +204,7 @@ impl Proved {
             initial: values,
             extra,
             secret: self.secret,
-            replication: asked.replication,
+            replication: asked.replication.map(Box::new),
             reads_only: reads_only(&admission, cx),
             linked: None,
             _places: places,

@@ -120,13 +120,25 @@ impl Socket {
                 Ok(address) => address.to_string(),
                 Err(_) => "unknown".to_owned(), // it is gone already
             },
+            Kind::Unix(_) => {
+                let (pid, port) = self.unix_peer().unwrap_or_default();
+                format!("unix({pid}):{port}")
+            }
+            Kind::Lost => "unknown".to_owned(),
+        }
+    }
+
+    /// The process at the other end of a Unix socket and the port in the socket's name, each 0
+    /// where it is not known; `None` for another socket.
+    pub fn unix_peer(&self) -> Option<(i32, u16)> {
+        match &self.kind {
             Kind::Unix(socket) => {
                 let peer = socket.peer_cred().ok().and_then(|peer| peer.pid());
                 let names = [socket.local_addr(), socket.peer_addr()];
-                let port = names.iter().flatten().find_map(port_in_name).unwrap_or(0);
-                format!("unix({}):{port}", peer.unwrap_or(0))
+                let port = names.iter().flatten().find_map(port_in_name);
+                Some((peer.unwrap_or(0), port.unwrap_or(0)))
             }
-            Kind::Lost => "unknown".to_owned(),
+            Kind::Tcp(_) | Kind::Lost => None,
         }
     }
 

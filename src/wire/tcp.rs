@@ -33,7 +33,6 @@ impl TcpSettings {
     pub fn apply(&self, socket: &impl AsFd) -> io::Result<()> {
         let socket = SockRef::from(socket);
         socket.set_tcp_nodelay(true)?;
-        socket.set_keepalive(self.keepalive)?;
         if self.keepalive {
             let mut questions = TcpKeepalive::new();
             if let Some(count) = self.keepcnt {
@@ -45,7 +44,9 @@ impl TcpSettings {
             if let Some(interval) = self.keepintvl {
                 questions = questions.with_interval(interval);
             }
-            socket.set_tcp_keepalive(&questions)?;
+            socket.set_tcp_keepalive(&questions)?; // switches it on as well
+        } else {
+            socket.set_keepalive(false)?;
         }
         if let Some(bytes) = self.socket_buffer {
             socket.set_send_buffer_size(bytes)?;

@@ -229,7 +229,7 @@ pub(super) fn identities(view: &View<'_>) -> Vec<Vec<Value>> {
     admitted
         .map(|client| {
             let who = &client.who;
-            let (issuer, subject) = who.token.clone().unwrap_or_default();
+            let (issuer, subject) = who.token.as_deref().cloned().unwrap_or_default();
             vec![
                 text(&client.id),
                 text(&client.user),

@@ -14,15 +14,21 @@ use crate::pool::lease::Lease;
 use crate::pool::store::NotLent;
 
 impl Pool {
-    pub(super) async fn borrow(&self, patience: Patience) -> Result<Lease, CheckoutError> {
-        // The way of nearly every transaction while there are servers enough.
-        if !self.is_paused()
-            && let Some(held) = self.ordinary.idle()
-        {
-            return Ok(Lease::new(held));
+    /// Borrows a server that is idle and fit: the way of nearly every transaction while there are
+    /// servers enough. `None`: [`Self::checkout`] may have to wait.
+    pub fn checkout_idle(&self) -> Option<Lease> {
+        if self.is_paused() {
+            return None;
         }
-        // Boxed: an idle client need not keep room for this.
-        Box::pin(self.borrow_slowly(patience)).await
+        self.ordinary.idle().map(Lease::new)
+    }
+
+    pub(super) async fn borrow(&self, patience: Patience) -> Result<Lease, CheckoutError> {
+        if let Some(lease) = self.checkout_idle() {
+            return Ok(lease);
+        }
+        // Not boxed here: an idle client keeps no room for this, as its checkout is boxed whole.
+        self.borrow_slowly(patience).await
     }
 
     async fn borrow_slowly(&self, patience: Patience) -> Result<Lease, CheckoutError> {

@@ -77,7 +77,7 @@ pub(in crate::session) fn breach(reason: &str) -> ErrorResponse {
 
 /// A number that the error, the log and the audit record of one refusal share.
 pub(super) fn reference() -> u64 {
-    getrandom::u64().unwrap_or_default()
+    crate::session::audit::reference()
 }
 
 /// Keeps a refusal for SHOW DENIALS and the log.
@@ -88,7 +88,8 @@ pub(super) fn note(
     (reference, observed): (u64, bool),
 ) {
     tracing::info!(
-        user = who.user, role = who.role, database = who.database, address = who.address,
+        user = &*who.user, role = &*who.role, database = &*who.database,
+        address = who.address_text(),
         rule = %denial.rule, command = denial.command, subject = denial.subject,
         reference = format_args!("{reference:016x}"), observed,
         "statement refused"
@@ -96,10 +97,10 @@ pub(super) fn note(
     denials.note(Denied {
         time: SystemTime::now(),
         reference,
-        user: who.user.clone(),
-        address: who.address.clone(),
-        database: who.database.clone(),
-        role: who.role.clone(),
+        user: who.user.to_string(),
+        address: who.address_text(),
+        database: who.database.to_string(),
+        role: who.role.to_string(),
         rule: denial.rule.to_string(),
         code: denial.code.to_string(),
         command: denial.command.to_owned(),

@@ -60,7 +60,7 @@ fn guard(role: Role) -> Fixture {
         Arc::default(),
     );
     let bench = Rc::new(bench);
-    let client = Client::new(1, (String::new(), String::new()));
+    let client = Client::new(1, (None, None));
     client.admission.replace(Some(admission));
     let guard = Guard::new(&bench, &client).expect("a guard");
     Fixture {
@@ -120,7 +120,7 @@ fn who_has_neither_rules_nor_limits_has_no_guard() {
         Arc::default(),
         Arc::default(),
     );
-    let client = Client::new(1, (String::new(), String::new()));
+    let client = Client::new(1, (None, None));
     client.admission.replace(Some(admission));
     assert!(Guard::new(&Rc::new(bench), &client).is_none());
 }
@@ -298,7 +298,7 @@ fn under_maintenance_leaving_read_only_mode_is_a_breach_too() {
     let memory = Arc::new(Memory::default());
     let (denials, usages) = (Arc::default(), Arc::default());
     let bench = Rc::new(Bench::new(Arc::new(policy), memory, denials, usages));
-    let client = Client::new(1, (String::new(), String::new()));
+    let client = Client::new(1, (None, None));
     client.admission.replace(Some(admission.unwrap()));
     let guard = Guard::new(&bench, &client).expect("a guard");
     assert!(

@@ -39,7 +39,7 @@ impl Greeted {
         if user.is_empty() {
             return Err(PoolerError::NoUserName.into());
         }
-        let claimed = UserName::new(user);
+        let claimed = UserName::from(cx.alike.name(user));
         match settings.method {
             Method::Any => {
                 let user = cx.pools.server_user_of(database);

@@ -6,6 +6,7 @@ use super::{Conversation, Proved, Result};
 use crate::auth::ident::IdentMap;
 use crate::auth::identity::Identity;
 use crate::auth::names::{DatabaseName, UserName};
+use crate::session::context::Context;
 use crate::session::roster::Client;
 use crate::session::startup::Greeted;
 use crate::wire::pooler_error::PoolerError;
@@ -25,8 +26,8 @@ impl Greeted {
 
     /// Believes the client without any proof: an operator, or whoever asks for the console where
     /// the method is `any`.
-    pub fn trust(self, client: &Client) -> Proved {
-        self.note(client);
+    pub fn trust(self, cx: &Context, client: &Client) -> Proved {
+        self.note(cx, client);
         let database = DatabaseName::new(self.database());
         let user = UserName::new(self.parameters.value("user").unwrap_or_default());
         Proved {

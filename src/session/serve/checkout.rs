@@ -21,6 +21,19 @@ use crate::wire::sqlstate::SqlState;
 type Result<T> = std::result::Result<T, SessionError>;
 
 impl Session {
+    /// The server that the client has already, or one that is idle. `None`: it may have to wait,
+    /// or needs another pool. The way of nearly every transaction.
+    pub(super) fn at_hand(&mut self, cx: &Context) -> Option<Lease> {
+        if let Some(lease) = self.linked.take() {
+            return Some(*lease);
+        }
+        // Who is to stand still does not begin anything.
+        if self.needs_other_pool(cx) || self.client.standstill.is_wanted() {
+            return None;
+        }
+        self.pool.checkout_idle()
+    }
+
     /// Borrows a server. `None`: the client has cancelled, and was told so.
     pub(super) async fn checkout(
         &mut self,
@@ -28,6 +41,7 @@ impl Session {
         began: Instant,
     ) -> Result<Option<(Lease, Instant)>> {
         if self.needs_other_pool(cx) {
+            self.client.readmitted.pool.set(false);
             self.find_pool(cx)?;
         }
         loop {
@@ -56,7 +70,7 @@ impl Session {
                     }
                     match client.take_signal() {
                         Signal::End(error) => {
-                            return Poll::Ready(Err(SessionError::Refused(error)));
+                            return Poll::Ready(Err(SessionError::Refused(*error)));
                         }
                         Signal::CancelWait => return Poll::Ready(Ok(None)),
                         Signal::WaitTimeout(limit) => {
@@ -115,8 +129,7 @@ impl Session {
     /// Whether the client was admitted anew, or may only read now and might write before, or
     /// the other way round.
     fn needs_other_pool(&self, cx: &Context) -> bool {
-        let readmitted = self.client.readmitted.pool.take();
-        readmitted
+        self.client.readmitted.pool.get()
             || self.reads_only.is_some_and(|before| {
                 let admission = self.client.admission.borrow();
                 let now = admission.as_ref().map(|a| a.is_read_only(cx.bench.now()));
@@ -130,7 +143,7 @@ impl Session {
         self.reads_only = reads_only(&admission, cx);
         let found = cx
             .pools
-            .pool_for(&admission, self.replication.as_ref(), self.secret.clone());
+            .pool_for(&admission, self.replication.as_deref(), self.secret.clone());
         match found {
             Ok(pool) if !pool.is_closed() => {
                 self.line.upstream.changes_to(&pool);

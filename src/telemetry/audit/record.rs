@@ -110,7 +110,7 @@ struct Session<'a> {
     #[serde(skip_serializing_if = "is_default")]
     session: u64,
     #[serde(skip_serializing_if = "is_default")]
-    client_addr: &'a str,
+    client_addr: String,
     #[serde(skip_serializing_if = "is_default")]
     identity: Identity<'a>,
     #[serde(skip_serializing_if = "is_default")]
@@ -148,7 +148,7 @@ impl<'a> Session<'a> {
         let who = event.who;
         Self {
             session: who.session,
-            client_addr: &who.address,
+            client_addr: who.address_text(),
             identity: Identity::of(who),
             role: short(&who.role),
             server_user: short(&who.server_user),
@@ -163,7 +163,7 @@ impl<'a> Session<'a> {
 
 impl<'a> Identity<'a> {
     fn of(who: &'a Who) -> Self {
-        let (issuer, subject) = match &who.token {
+        let (issuer, subject) = match who.token.as_deref() {
             Some((issuer, subject)) => (short(issuer), short(subject)),
             None => Default::default(),
         };

@@ -57,11 +57,11 @@ fn setting(name: Option<&str>) -> Setting {
 fn who() -> Who {
     Who {
         session: 7,
-        address: "10.0.0.1:5000".into(),
+        address: "10.0.0.1:5000".parse().ok(),
         user: "ann".into(),
         method: "scram",
-        certificate: vec!["ann.example".into()],
-        token: Some(("https://issuer".into(), "ann@example".into())),
+        certificate: Box::new(["ann.example".into()]),
+        token: Some(Box::new(("https://issuer".into(), "ann@example".into()))),
         role: "app".into(),
         server_user: "app_pool".into(),
         database: "shop".into(),
