@@ -127,6 +127,7 @@ impl Store {
     }
 
     /// Removes idle servers that are not to be kept, from the one on that was used first.
+    #[expect(clippy::vec_box, reason = "they are boxed already, and stay so")]
     pub(super) fn retain(&self, mut keep: impl FnMut(&mut Server) -> bool) -> Vec<Box<Server>> {
         let mut removed = Vec::new();
         let mut stock = self.0.stock();

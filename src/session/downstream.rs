@@ -93,9 +93,7 @@ impl Downstream {
                 if self.passing > 0 {
                     return Ok(seen);
                 }
-                if server.replies.has_insert() {
-                    put_inserts(edit, server, client);
-                }
+                put_inserts(edit, server, client);
                 continue;
             }
             let Some(head) = Head::<Backend>::parse(rest).map_err(SessionError::ServerFraming)?
@@ -181,7 +179,7 @@ impl Downstream {
             self.passing = head.message_len();
             let len = head.message_len().min(rest.len());
             self.move_on(edit, len, client.outbox);
-            if self.passing == 0 && server.replies.has_insert() {
+            if self.passing == 0 {
                 put_inserts(edit, server, client);
             }
         }
@@ -327,7 +325,14 @@ fn shape_of(body: &[u8]) -> u64 {
 }
 
 /// Puts in the replies to what the server was never asked, as far as it is their turn.
+#[inline]
 fn put_inserts(edit: &mut Edit<'_>, server: &mut Server, client: &mut ClientSide<'_>) {
+    if server.replies.has_insert() {
+        put_all_inserts(edit, server, client);
+    }
+}
+
+fn put_all_inserts(edit: &mut Edit<'_>, server: &mut Server, client: &mut ClientSide<'_>) {
     while let Some((kind, note)) = server.replies.next_insert() {
         let status = server.replies.status();
         let told = client
