@@ -12,6 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpStream, UnixListener};
+use tokio::runtime::Handle;
 use tracing::{error, info, warn};
 
 use crate::app::handover::Listening;
@@ -125,15 +126,26 @@ impl Listeners {
     }
 
     /// Accepts until the process is closing; Unix sockets stay for the console.
-    pub(super) fn serve(self, process: &Arc<Process>) {
-        for listener in self.tcp {
+    ///
+    /// TCP connections are accepted by a worker: those that stay with it need not wake another
+    /// thread, nor change the reactor.
+    ///
+    /// # Errors
+    /// A socket cannot be given to that worker.
+    pub(super) fn serve(self, process: &Arc<Process>, workers: &[Handle]) -> io::Result<()> {
+        let here = Handle::current();
+        for (number, listener) in self.tcp.into_iter().enumerate() {
             let process = process.clone();
-            let listener = Arc::new(listener);
+            let runtime = workers.get(number % workers.len().max(1)).unwrap_or(&here);
+            let listener = listener.into_std()?;
+            let entered = runtime.enter();
+            let listener = Arc::new(TcpListener::from_std(listener)?);
+            drop(entered);
             let listening = Listening::Tcp(Arc::downgrade(&listener));
             process.listening().push(listening);
             // As long as it is open, somebody may come.
             let ticket = Ticket::new(&process);
-            tokio::spawn(async move {
+            runtime.spawn(async move {
                 let mut asked = process.shutdown_asked();
                 tokio::select! {
                     () = accept_tcp(&listener, &process) => {}
@@ -156,6 +168,7 @@ impl Listeners {
                 accept_unix(&listener, &process).await;
             });
         }
+        Ok(())
     }
 }
 

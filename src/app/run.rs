@@ -174,6 +174,7 @@ async fn live(file: &Path, settings: Settings, options: &Options, log: Log) -> i
     let console = Arc::new(Console::new(process.clone()));
     let mut seed = [0; 32];
     getrandom::fill(&mut seed).map_err(|error| io::Error::other(error.to_string()))?;
+    let mut runtimes = Vec::new();
     for (number, orders) in orders.into_iter().enumerate() {
         let (process, session) = (process.clone(), session.clone());
         let (console, console_settings) = (console.clone(), console_settings.clone());
@@ -196,7 +197,7 @@ async fn live(file: &Path, settings: Settings, options: &Options, log: Log) -> i
             console_settings: console_settings.into(),
             process,
         };
-        worker::start(place, number, orders)?;
+        runtimes.push(worker::start(place, number, orders)?);
     }
     let _pidfile = match takeover {
         None if options.reboot => claim(&known)?,
@@ -211,7 +212,7 @@ async fn live(file: &Path, settings: Settings, options: &Options, log: Log) -> i
     if let Some(listener) = scraped {
         tokio::spawn(http::serve(listener, process.clone(), Arc::new(metrics)));
     }
-    listeners.serve(&process);
+    listeners.serve(&process, &runtimes)?;
     info!(
         target: lines::PLAIN, version = env!("CARGO_PKG_VERSION"), workers = count,
         "process up: {VERSION}, {LIBRARIES}"

@@ -6,7 +6,7 @@ use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::Instant;
 
-use tokio::runtime::{self, LocalOptions};
+use tokio::runtime::{self, Handle, LocalOptions};
 use tokio::sync::mpsc::UnboundedReceiver;
 
 use crate::app::connection;
@@ -21,12 +21,12 @@ use crate::session::roster::{Client, ClientState};
 use crate::wire::error_response::ErrorResponse;
 use crate::wire::sqlstate::SqlState;
 
-/// Starts a worker's thread.
+/// Starts a worker's thread; its runtime can be given tasks.
 pub(super) fn start(
     place: impl FnOnce() -> Place + Send + 'static,
     number: usize,
     orders: UnboundedReceiver<Order>,
-) -> io::Result<()> {
+) -> io::Result<Handle> {
     let (tell, told) = mpsc::channel();
     thread::Builder::new()
         .name(format!("worker-{number}"))
@@ -42,7 +42,7 @@ pub(super) fn start(
                 Ok(runtime) => runtime,
                 Err(error) => return drop(tell.send(Err(error))),
             };
-            drop(tell.send(Ok(())));
+            drop(tell.send(Ok(runtime.handle().clone())));
             let place = Rc::new(place());
             // A task of its own: what is run until it ends is polled whenever any task is.
             runtime.block_on(async move {

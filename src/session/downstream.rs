@@ -176,9 +176,7 @@ impl Downstream {
                 seen.error = Some(error.code);
                 edit.insert(client.outbox, |out| error.put(out));
             }
-            self.passing = head.message_len();
-            let len = head.message_len().min(rest.len());
-            self.move_on(edit, len, client.outbox);
+            self.begin(head, edit, client);
             if self.passing == 0 {
                 put_inserts(edit, server, client);
             }
@@ -211,6 +209,18 @@ impl Downstream {
                 self.dropping = true;
             }
         }
+    }
+
+    /// Passes on a message, as far as it has arrived, and rows of the same answer behind it.
+    fn begin(&mut self, head: Head<Backend>, edit: &mut Edit<'_>, client: &mut ClientSide<'_>) {
+        self.passing = head.message_len();
+        let rest = edit.rest();
+        let mut len = head.message_len().min(rest.len());
+        if !self.dropping && matches!(head.tag(), Tag::DataRow | Tag::CopyData) {
+            len += more_of(head, &rest[len..], client);
+            self.passing = self.passing.max(len);
+        }
+        self.move_on(edit, len, client.outbox);
     }
 
     fn move_on(&mut self, edit: &mut Edit<'_>, len: usize, outbox: &mut Outbox) {
@@ -258,6 +268,24 @@ impl Downstream {
         }
         action
     }
+}
+
+/// How long the rows are, as far as they have arrived whole, that come right behind one that is
+/// passed on: what holds for one of an answer holds for the next.
+fn more_of(row: Head<Backend>, behind: &[u8], client: &ClientSide<'_>) -> usize {
+    if client.guard.is_some() {
+        return 0; // which counts them
+    }
+    let limit = client.client.max_packet_size.get();
+    let mut len = 0;
+    while let Some(rest) = behind.get(len..)
+        && let Ok(Some(head)) = Head::<Backend>::parse(rest)
+        && head.tag() == row.tag()
+        && head.message_len() <= limit.min(rest.len())
+    {
+        len += head.message_len();
+    }
+    len
 }
 
 fn too_large(head: Head<Backend>) -> ErrorResponse {
