@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::net::TcpListener;
-use tokio::runtime;
+use tokio::runtime::{self, Handle};
+use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::time::MissedTickBehavior;
 use tracing::{error, info, warn};
 
@@ -27,12 +28,14 @@ use crate::app::workers::{Order, Workers};
 use crate::config::problem::Problems;
 use crate::config::settings::Settings;
 use crate::console::control::ShutdownMode;
+use crate::console::settings::ConsoleSettings;
 use crate::console::{Console, LIBRARIES, VERSION};
 use crate::pool::Pools;
 use crate::pool::lines;
 use crate::pool::settings::DatabaseSettings;
 use crate::session::bench::Bench;
 use crate::session::context::Context;
+use crate::session::settings::SessionSettings;
 use crate::telemetry::audit::AuditLog;
 use crate::telemetry::logs::Log;
 use crate::telemetry::{http, logs, metrics};
@@ -172,33 +175,7 @@ async fn live(file: &Path, settings: Settings, options: &Options, log: Log) -> i
     ));
     process.meet_peers(&known);
     let console = Arc::new(Console::new(process.clone()));
-    let mut seed = [0; 32];
-    getrandom::fill(&mut seed).map_err(|error| io::Error::other(error.to_string()))?;
-    let mut runtimes = Vec::new();
-    for (number, orders) in orders.into_iter().enumerate() {
-        let (process, session) = (process.clone(), session.clone());
-        let (console, console_settings) = (console.clone(), console_settings.clone());
-        let place = move || Place {
-            session: Context::new(
-                number,
-                process.pools.clone(),
-                process.logins.clone(),
-                seed,
-                session.clone(),
-                Bench::new(
-                    session.policy.clone(),
-                    process.logs.audit.clone(),
-                    process.denials.clone(),
-                    process.usages.clone(),
-                ),
-            )
-            .among(count),
-            console,
-            console_settings: console_settings.into(),
-            process,
-        };
-        runtimes.push(worker::start(place, number, orders)?);
-    }
+    let runtimes = start_workers(orders, &process, &console, (session, console_settings))?;
     let _pidfile = match takeover {
         None if options.reboot => claim(&known)?,
         None => pidfile,
@@ -223,6 +200,43 @@ async fn live(file: &Path, settings: Settings, options: &Options, log: Log) -> i
     }
     finish(&process).await;
     Ok(())
+}
+
+/// Starts the workers' threads; their runtimes can be given tasks.
+fn start_workers(
+    orders: Vec<UnboundedReceiver<Order>>,
+    process: &Arc<Process>,
+    console: &Arc<Console>,
+    settings: (Arc<SessionSettings>, Arc<ConsoleSettings>),
+) -> io::Result<Vec<Handle>> {
+    let mut seed = [0; 32];
+    getrandom::fill(&mut seed).map_err(|error| io::Error::other(error.to_string()))?;
+    let count = orders.len();
+    let start = |(number, orders)| {
+        let (process, session) = (process.clone(), settings.0.clone());
+        let (console, console_settings) = (console.clone(), settings.1.clone());
+        let place = move || Place {
+            session: Context::new(
+                number,
+                process.pools.clone(),
+                process.logins.clone(),
+                seed,
+                session.clone(),
+                Bench::new(
+                    session.policy.clone(),
+                    process.logs.audit.clone(),
+                    process.denials.clone(),
+                    process.usages.clone(),
+                ),
+            )
+            .among(count),
+            console,
+            console_settings: console_settings.into(),
+            process,
+        };
+        worker::start(place, number, orders)
+    };
+    orders.into_iter().enumerate().map(start).collect()
 }
 
 async fn keep_time(process: Arc<Process>) {
