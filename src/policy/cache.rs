@@ -10,9 +10,10 @@ use foldhash::quality::RandomState;
 use crate::policy::classification::{
     Classification, Classified, Name, Relation, Setting, Statement, Unclassifiable, Value,
 };
+use crate::policy::numbers;
 use crate::policy::sql;
 
-/// The classifications of the texts met last, by the whole text. Not shared: each thread that
+/// The classifications of the texts met last, by the whole text, or by all but its numbers. Not shared: each thread that
 /// judges has its own.
 ///
 /// Two generations share the room. A text that is found in the older one moves to the younger;
@@ -30,6 +31,8 @@ pub struct Cache {
     /// The digest has a key of this process: who sends texts cannot make them collide. Should
     /// two do, the text is compared, and one of them is not kept.
     hasher: RandomState,
+    /// Room to write a text in.
+    masked: Vec<u8>,
 }
 
 #[derive(Debug, Default)]
@@ -60,6 +63,7 @@ impl Cache {
             room: max_bytes / 2,
             newcomers: vec![0; NEWCOMERS].into(),
             hasher: RandomState::default(),
+            masked: Vec::new(),
         }
     }
 
@@ -72,31 +76,66 @@ impl Cache {
             let len = text.len();
             return Err(Unclassifiable::TooLong { len, limit });
         }
+        let mut masked = std::mem::take(&mut self.masked);
+        let classified = if text.len() <= KEPT_LEN && numbers::mask(text, &mut masked) {
+            self.by_mask(text, &masked)
+        } else {
+            let digest = self.hasher.hash_one(text);
+            let known = self.find(digest, text);
+            known.unwrap_or_else(|| self.learn(digest, text, sql::classify(text).map(Arc::new)))
+        };
+        self.masked = masked;
+        classified
+    }
+
+    /// Classifies a text with numbers: what differs from it in them alone is the same where they
+    /// are indifferent.
+    fn by_mask(&mut self, text: &[u8], masked: &[u8]) -> Classified {
+        let is_indifferent = |classified: &Classified| {
+            let classification = classified.as_ref();
+            classification.is_ok_and(|known| numbers::are_indifferent(known))
+        };
+        let of_all = self.hasher.hash_one(masked);
+        // What was met as it is may be written like the mask of another.
+        if let Some(known) = self.find(of_all, masked)
+            && is_indifferent(&known)
+        {
+            return known;
+        }
         let digest = self.hasher.hash_one(text);
+        if let Some(known) = self.find(digest, text) {
+            return known;
+        }
+        let classified = sql::classify(text).map(Arc::new);
+        if is_indifferent(&classified) {
+            self.learn(of_all, masked, classified)
+        } else {
+            self.learn(digest, text, classified)
+        }
+    }
+
+    /// What is known of a text.
+    fn find(&mut self, digest: u64, text: &[u8]) -> Option<Classified> {
         if let Some((known, classified)) = self.young.texts.get(&digest)
             && **known == *text
         {
-            return classified.clone();
+            return Some(classified.clone());
         }
-        let found = match self.old.texts.get(&digest) {
-            Some((known, _)) if **known == *text => self.old.texts.remove(&digest),
-            Some(_) | None => None,
-        };
-        let (text, classified) = match found {
-            Some((text, classified)) => {
-                let size = size_of_entry(&text, &classified);
-                self.old.bytes = self.old.bytes.saturating_sub(size);
-                (text, classified)
-            }
-            None => {
-                let classified = sql::classify(text).map(Arc::new);
-                if text.len() > KEPT_LEN || self.is_newcomer(digest) {
-                    return classified;
-                }
-                (text.into(), classified)
-            }
-        };
+        if *self.old.texts.get(&digest)?.0 != *text {
+            return None;
+        }
+        let (text, classified) = self.old.texts.remove(&digest)?;
+        let size = size_of_entry(&text, &classified);
+        self.old.bytes = self.old.bytes.saturating_sub(size);
         self.keep(digest, text, classified.clone());
+        Some(classified)
+    }
+
+    /// Keeps what has been found out of a text, unless it is too long or new.
+    fn learn(&mut self, digest: u64, text: &[u8], classified: Classified) -> Classified {
+        if text.len() <= KEPT_LEN && !self.is_newcomer(digest) {
+            self.keep(digest, text.into(), classified.clone());
+        }
         classified
     }
 
@@ -184,7 +223,38 @@ mod tests {
         assert_eq!(cache.bytes(), 0);
         let first = cache.classify(b"select 1", LIMIT);
         assert!(is_same(&first, &cache.classify(b"select 1", LIMIT)));
-        assert!(!is_same(&first, &cache.classify(b"select 2", LIMIT)));
+        assert!(!is_same(&first, &cache.classify(b"select a", LIMIT)));
+    }
+
+    #[test]
+    fn what_reads_is_parsed_once_whatever_its_numbers() {
+        let mut cache = Cache::new(1 << 20);
+        assert!(
+            cache
+                .classify(b"select a from t where b = 17", LIMIT)
+                .is_ok()
+        );
+        let first = cache.classify(b"select a from t where b = 23", LIMIT);
+        let next = cache.classify(b"select a from t where b = 42", LIMIT);
+        assert!(is_same(&first, &next));
+        let other = cache.classify(b"select a from u where b = 42", LIMIT);
+        assert!(!is_same(&first, &other));
+    }
+
+    #[test]
+    fn a_number_that_decides_is_looked_at() {
+        let mut cache = Cache::new(1 << 20);
+        let all = |classified: &Classified| classified.as_ref().unwrap().statements[0].whole_table;
+        for _ in 0..3 {
+            // The second is written like the mask of the first.
+            let some = cache.classify(b"delete from t where a = 2", LIMIT);
+            let other = cache.classify(b"delete from t where a = 1", LIMIT);
+            assert_eq!(all(&some), all(&other));
+            let every = cache.classify(b"delete from t where 1 = 1", LIMIT);
+            assert_ne!(all(&some), all(&every));
+            let none = cache.classify(b"delete from t where 2 = 1", LIMIT);
+            assert!(!is_same(&every, &none));
+        }
     }
 
     #[test]
@@ -222,7 +292,7 @@ mod tests {
         assert!(cache.classify(b"select 'wanted'", LIMIT).is_ok());
         let wanted = cache.classify(b"select 'wanted'", LIMIT);
         for number in 0..5_000 {
-            let text = format!("select {number} from t where a = {number}");
+            let text = format!("select a{number} from t where a = {number}");
             for _ in 0..2 {
                 assert!(cache.classify(text.as_bytes(), LIMIT).is_ok());
             }

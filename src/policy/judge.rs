@@ -101,6 +101,17 @@ impl<'a> Judge<'a> {
         observed.map_or(Verdict::Allow, Verdict::Observe)
     }
 
+    /// Whether no rule has anything against a text, whatever the time and whoever the client:
+    /// that can be kept.
+    pub fn has_nothing_against(&self, classification: &Classification) -> bool {
+        // What is allowed by a rule may be so for a time.
+        let is_lasting = self.role.allow.is_empty() && !self.role.default_deny;
+        is_lasting
+            && self
+                .locks()
+                .all(|lock| self.objects(lock, classification).is_none())
+    }
+
     /// Every rule and what came of it.
     pub fn trace(&self, classified: &Classified) -> Vec<Finding> {
         let classification = match classified {

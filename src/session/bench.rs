@@ -4,9 +4,12 @@ use std::cell::{Cell, RefCell};
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use crate::policy::admission::Policy;
+use crate::policy::admission::{Admission, Policy};
 use crate::policy::cache::Cache;
 use crate::policy::classification::Classified;
+use crate::policy::cleared::Cleared;
+use crate::policy::judge::Judge;
+use crate::policy::verdict::Verdict;
 use crate::session::audit::{Auditor, NoAudit};
 use crate::session::denials::Denials;
 use crate::session::usage::Usages;
@@ -15,6 +18,7 @@ use crate::session::usage::Usages;
 #[derive(Debug)]
 pub struct Bench {
     cache: RefCell<Cache>,
+    cleared: RefCell<Cleared>,
     policy: RefCell<Arc<Policy>>,
     /// The time at the last tick of the worker: exact enough for windows.
     now: Cell<SystemTime>,
@@ -45,6 +49,7 @@ impl Bench {
     ) -> Self {
         Self {
             cache: RefCell::new(Cache::new(CACHE_BYTES)),
+            cleared: RefCell::default(),
             policy: RefCell::new(policy),
             now: Cell::new(SystemTime::now()),
             ticks: Cell::new(0),
@@ -77,10 +82,37 @@ impl Bench {
 
     pub(super) fn reload(&self, policy: Arc<Policy>) {
         *self.policy.borrow_mut() = policy;
+        // The roles of before are held there.
+        self.cleared.take();
     }
 
     pub(super) fn classify(&self, text: &[u8], limit: usize) -> Classified {
         self.cache.borrow_mut().classify(text, limit)
+    }
+
+    /// What the judge says of a text for a client of this admission.
+    pub(super) fn verdict(
+        &self,
+        judge: &Judge<'_>,
+        admission: &Admission,
+        classified: &Classified,
+    ) -> Verdict {
+        let (role, is_maintained) = (admission.role(), !admission.maintenance().is_empty());
+        let Ok(text) = classified else {
+            return judge.verdict(classified);
+        };
+        if self.cleared.borrow().has(text, role, is_maintained) {
+            return Verdict::Allow;
+        }
+        let verdict = judge.verdict(classified);
+        // Only what is kept elsewhere too will be met again.
+        if matches!(verdict, Verdict::Allow)
+            && Arc::strong_count(text) > 1
+            && judge.has_nothing_against(text)
+        {
+            self.cleared.borrow_mut().note(text, role, is_maintained);
+        }
+        verdict
     }
 }
 

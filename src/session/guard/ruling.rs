@@ -40,7 +40,8 @@ impl Guard {
         asked: Asked,
     ) -> Ruling {
         let verdict = if self.judged {
-            self.bench_judge().verdict(classified)
+            let judge = self.bench_judge();
+            self.bench.verdict(&judge, &self.admission, classified)
         } else {
             Verdict::Allow
         };
