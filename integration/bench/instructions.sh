@@ -21,7 +21,7 @@ usage() {
 usage: instructions.sh [OPTION…] [WORKLOAD…]
 workloads: ${ALL[*]} (all of them by default)
   --functions N     so many functions of each, default 12; what is left is one line
-  --transactions N  of each client, default 300; a second run has three times as many, and what it
+  --transactions N  of all clients, default 4800; a second run has three times as many, and what it
                     needs more is what counts: neither the start nor a login is in the figures
   --variant NAME    plain (default), unnamed, free or ruled: see run.sh
 
@@ -31,7 +31,7 @@ kernel's instructions are not counted.
 END
 }
 
-FUNCTIONS=12 TRANSACTIONS=300 VARIANT=plain
+FUNCTIONS=12 TRANSACTIONS=4800 VARIANT=plain
 WORKLOADS=()
 while [ $# -gt 0 ]; do
     case $1 in
@@ -83,8 +83,10 @@ run() {
 for workload in "${WORKLOADS[@]}"; do
     say "$workload"
     read -ra options <<<"${OPTIONS[$workload]}"
-    run few "$TRANSACTIONS" "${options[@]}"
-    run many $((3 * TRANSACTIONS)) "${options[@]}"
+    clients=${options[-1]}
+    each=$(((TRANSACTIONS + clients - 1) / clients))
+    run few "$each" "${options[@]}"
+    run many $((3 * each)) "${options[@]}"
     python3 "$HERE/instructions.py" --workload "$workload" --functions "$FUNCTIONS" \
-        --transactions $((2 * TRANSACTIONS * ${options[-1]})) "$WORK/few" "$WORK/many"
+        --transactions $((2 * each * clients)) "$WORK/few" "$WORK/many"
 done
