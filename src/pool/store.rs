@@ -107,21 +107,25 @@ impl Store {
         Ok(self.0.count(made).hold(self, place))
     }
 
-    /// Opens a server that nobody has asked for. Cancel safe.
+    /// Opens a server that nobody has asked for, if there is room for one more. Cancel safe.
     ///
     /// # Errors
     /// See [`NotLent`].
     pub(super) async fn add(&self) -> Result<(), NotLent> {
+        // A place alone is no room: it may be that of an idle one.
         let place = self.0.try_place()?;
+        if self.room() == 0 {
+            return Err(NotLent::Busy);
+        }
         let made = self.0.manager.make().await.map_err(NotLent::Failed)?;
         drop(self.0.count(made).hold(self, place));
         Ok(())
     }
 
-    /// Takes in a server that was not opened here, lent; `None`: there is no room for it.
+    /// Takes in a server that was not opened here, lent; gives it back if there is no room for it.
     pub(super) fn admit(&self, server: Box<Server>) -> Result<Held, Box<Server>> {
         match self.0.try_place() {
-            Ok(place) if self.size() < self.0.limit => Ok(self.0.count(server).hold(self, place)),
+            Ok(place) if self.room() > 0 => Ok(self.0.count(server).hold(self, place)),
             Ok(_) | Err(_) => Err(server),
         }
     }

@@ -53,7 +53,8 @@ pub struct Greeted {
 
 /// Reads up to the StartupMessage, with TLS where the client asks for it. Not cancel safe.
 ///
-/// `address` is the client's, on a TCP socket. On an error, `refused` gets the connection if the client can still be told.
+/// `address` is the client's, on a TCP socket. On an error, `refused` gets the connection if the
+/// client can still be told.
 ///
 /// # Errors
 /// The client broke the protocol or is not let in without TLS.
