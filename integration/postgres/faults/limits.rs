@@ -137,31 +137,6 @@ async fn min_size_is_kept_without_clients() {
 }
 
 #[tokio::test]
-async fn min_size_opens_no_more_than_size() {
-    let postgres = Postgres::start().await;
-    let pooler = Pooler::start(&format!(
-        "[pool]\nmin_size = 5\nsize = 2\n{}",
-        shop(&postgres)
-    ))
-    .await;
-    let admin = postgres.admin().await;
-    let mut before = Vec::new();
-    // In the first round of housekeeping, and in the next ones.
-    for _ in 0..3 {
-        eventually("there are two new ones", async || {
-            let now = servers_of(&admin, "app").await;
-            assert!(now.len() <= 2, "{now:?}");
-            now.len() == 2 && now.iter().all(|pid| !before.contains(pid))
-        })
-        .await;
-        before = servers_of(&admin, "app").await;
-        let all = "select pg_terminate_backend(pid) from pg_stat_activity where usename = 'app'";
-        admin.query(all, &[]).await.unwrap();
-    }
-    drop(pooler);
-}
-
-#[tokio::test]
 async fn min_size_beyond_a_limit_holds_nobody_up() {
     let postgres = Postgres::start().await;
     let port = postgres.port;
